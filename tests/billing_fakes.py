@@ -146,7 +146,7 @@ class FakeCatalogueStore:
     imported_contracts: list[Contracts] = field(default_factory=list)
 
     def import_catalogue(self, catalogue: Catalogue, source: str) -> Imported:
-        is_new = not self.catalogues or self.catalogues[-1].content_hash() != catalogue.content_hash()
+        is_new = not self.catalogues or self.catalogues[-1] != catalogue
         self.catalogues += [catalogue] if is_new else []
         return Imported(len(self.catalogues), is_new)
 

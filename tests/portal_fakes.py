@@ -68,6 +68,8 @@ CALLERS = {
 }
 """Credential → caller: here a name is its own credential."""
 VIDEOS = {"ann": [f"-walk_{index:02d}" for index in range(60)], "bob": ["_bobs"]}
+TITLES = {"-walk_01": "A walk <b>by the sea</b>", "-walk_02": "=1+1 street food"}
+"""Titles that try to be markup and a formula."""
 EVENT = "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"
 DISCLAIMER = "<script>alert('x')</script>"
 """A payee's name that tries to be markup."""
@@ -160,6 +162,10 @@ class FakePorts:
         self._needs_postgres()
         return video_id in VIDEOS[payee_id]
 
+    async def title(self, video_id: str) -> str | None:
+        self._needs_postgres()
+        return TITLES.get(video_id)
+
     async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
     ) -> VideoPage:
@@ -167,8 +173,8 @@ class FakePorts:
         if cursor and not is_number(cursor):
             raise refused("cursor_invalid", "the cursor was not made here; begin at the first page")
         start = int(cursor or 0)
-        found = [each for each in VIDEOS[payee_id] if search in each]
-        rows = tuple(VideoRow(each, 1_200 - index, 900 - index) for index, each in enumerate(found))
+        found = [each for each in VIDEOS[payee_id] if search in each or search in TITLES.get(each, "")]
+        rows = tuple(VideoRow(each, 1_200 - index, 900 - index, TITLES.get(each)) for index, each in enumerate(found))
         return VideoPage(rows[start : start + limit], str(start + limit) if len(rows) > start + limit else None)
 
     async def days(
@@ -185,7 +191,8 @@ class FakePorts:
         self._needs_postgres()
         number = (span.end_on - span.start_on).days
         return [
-            VideoRow(each, number * 40 - index, number * 30 - index) for index, each in enumerate(VIDEOS[payee_id])
+            VideoRow(each, number * 40 - index, number * 30 - index, TITLES.get(each))
+            for index, each in enumerate(VIDEOS[payee_id])
         ][:limit]
 
     async def groups(
@@ -370,7 +377,7 @@ def _statement(payee_id: str, statement_id: str) -> WholeStatement:
     lines = [
         StatementLine(
             index, f"-walk_{index:02d}", *ever, 1_000_000, "views", "*", date(2026, 10, 1), 0, 180, 3_264_444, 587_600,
-            220, 1, "ab" * 32,
+            220, 1, "ab" * 32, TITLES.get(f"-walk_{index:02d}"),
         )
         for index in range(50)
     ]  # fmt: skip

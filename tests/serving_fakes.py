@@ -229,6 +229,9 @@ class FakeChannels:
         }
         return {video_id: payees for video_id, payees in owners.items() if payees}
 
+    def titles(self, video_ids: Collection[str]) -> Mapping[str, str]:
+        return {video_id: f"Title of {video_id}" for video_id in video_ids if not video_id.startswith("_")}
+
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

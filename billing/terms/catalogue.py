@@ -31,6 +31,8 @@ class Video:
 
     video_id: str
     length_seconds: int | None = None
+    title: str | None = None
+    """For people; no amount depends on it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class Catalogue:
     def length_by_video(self) -> Mapping[str, int]:
         """Return video id → length in seconds, where it is known."""
         return {each.video_id: each.length_seconds for each in self.videos if each.length_seconds is not None}
+
+    @functools.cached_property
+    def title_by_video(self) -> Mapping[str, str]:
+        """Return video id → title, where there is one."""
+        return {each.video_id: each.title for each in self.videos if each.title is not None}
 
     def owners_in(self, period: Period) -> Iterator[OwnerShare]:
         """Yield the shares that touch a period, cut to its days: a later sale changes nothing in an earlier period."""
@@ -82,12 +89,16 @@ class Catalogue:
         }
 
     def content_hash(self) -> str:
-        """Return the SHA-256 of the content; the order of rows in the files does not matter."""
+        """Return the SHA-256 of what amounts depend on; the order of rows in the files does not matter."""
         return content_hash_of(self.payees, self.videos, self.owners)
+
+    def titles_hash(self) -> str | None:
+        """Return the SHA-256 of the titles; None if no video has one."""
+        return titles_hash_of(self.videos)
 
 
 def content_hash_of(payees: Iterable[Payee], videos: Iterable[Video], owners: Iterable[OwnerShare]) -> str:
-    """Return the SHA-256 of a catalogue's rows, each sorted as in a `Catalogue`; memory stays flat."""
+    """Return the SHA-256 of what amounts depend on, each sorted as in a `Catalogue`; memory stays flat."""
     digest = hashlib.sha256()
     for payee in payees:
         digest.update(_line("payee", payee.payee_id, payee.name, payee.user_id, payee.country))
@@ -97,6 +108,16 @@ def content_hash_of(payees: Iterable[Payee], videos: Iterable[Video], owners: It
         place = (share.video_id, str(share.from_on), str(share.to_on), share.payee_id)
         digest.update(_line("owner", *place, str(share.share_ppm)))
     return digest.hexdigest()
+
+
+def titles_hash_of(videos: Iterable[Video]) -> str | None:
+    """Return the SHA-256 of the titles of sorted videos; None if none has one."""
+    digest, found = hashlib.sha256(), False
+    for video in videos:
+        if video.title is not None:
+            digest.update(_line("title", video.video_id, video.title))
+            found = True
+    return digest.hexdigest() if found else None
 
 
 def _line(*cells: str | int | None) -> bytes:

@@ -26,6 +26,9 @@ def catalogue_differences(before: Catalogue, after: Catalogue) -> Iterator[str]:
         lengths = tuple(each.length_by_video.get(video_id) for each in (before, after))
         if lengths[0] != lengths[1]:
             yield f"video {video_id} had the length {_seconds(lengths[0])} and has {_seconds(lengths[1])}"
+        titles = tuple(each.title_by_video.get(video_id) for each in (before, after))
+        if titles[0] != titles[1]:
+            yield f"video {video_id} had the title {titles[0] or 'none'} and has {titles[1] or 'none'}"
     for payee_id in sorted(before.payee_by_id.keys() | after.payee_by_id.keys()):
         yield from _payee_differences(payee_id, before.payee_by_id.get(payee_id), after.payee_by_id.get(payee_id))
     for video_id in sorted(new_owners.keys() - old_owners.keys()):

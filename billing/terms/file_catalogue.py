@@ -12,8 +12,9 @@ from ingestion.contract.printable import is_name, is_printable
 from ingestion.contract.requests import FileRefusedError
 
 PAYEE_COLUMNS = ("payee_id", "name", "user_id", "country")
-VIDEO_COLUMNS = ("video_id", "payee_id", "length_seconds")
+VIDEO_COLUMNS = ("video_id", "payee_id", "length_seconds", "title")
 LENGTH_SECONDS_MAX = 10_000_000
+NAME_LENGTH_MAX = 200
 
 
 def read_catalogue(
@@ -37,7 +38,7 @@ def read_catalogue(
         raise FileRefusedError(problems.found)
     return Catalogue(
         tuple(sorted(payees.values(), key=lambda payee: payee.payee_id)),
-        tuple(Video(video_id, videos[video_id].length_seconds) for video_id in sorted(videos)),
+        tuple(videos[video_id] for video_id in sorted(videos)),
         tuple(share for video_id in sorted(videos) for share in divided(video_id, shares.of(video_id))),
     )
 
@@ -48,7 +49,7 @@ def _read_payees(file: NamedFile, pseudonymise: Callable[[str], str], problems: 
     for row in rows_of(file, PAYEE_COLUMNS, {"user_id", "country"}, problems):
         before = len(problems.found)
         payee_id = read_id(file, row, "payee_id", problems)
-        _check_name(file, row, problems)
+        _check_name(file, row, "name", problems)
         user_id, country = row.cells["user_id"], row.cells["country"]
         if len(user_id) > 128 or not is_printable(user_id) or SPREADSHEET_ERROR.fullmatch(user_id.strip()):
             text = "not a viewer id (not shown: it may identify a person); allowed: empty, or 1 to 128 characters"
@@ -67,12 +68,13 @@ def _read_payees(file: NamedFile, pseudonymise: Callable[[str], str], problems: 
     return payees
 
 
-def _check_name(file: NamedFile, row: CsvRow, problems: Problems) -> None:
-    name = row.cells["name"]
-    if not is_name(name, most=200):
-        problems.add(file, row.line, "name", f"{shown(name)} is not a name; allowed: 1 to 200 printable characters")
+def _check_name(file: NamedFile, row: CsvRow, column: str, problems: Problems, *, or_empty: bool = False) -> None:
+    name = row.cells[column]
+    if not (or_empty and not name) and not is_name(name, most=NAME_LENGTH_MAX):
+        allowed = f"{'empty, or ' if or_empty else ''}1 to {NAME_LENGTH_MAX} printable characters"
+        problems.add(file, row.line, column, f"{shown(name)} is not a {column}; allowed: {allowed}")
     elif SPREADSHEET_ERROR.fullmatch(name.strip()):
-        problems.add(file, row.line, "name", f"{shown(name)} is a spreadsheet's error")
+        problems.add(file, row.line, column, f"{shown(name)} is a spreadsheet's error")
 
 
 def _read_videos(
@@ -80,7 +82,7 @@ def _read_videos(
 ) -> dict[str, Video]:
     videos: dict[str, Video] = {}
     first_line: dict[str, int] = {}
-    for row in rows_of(file, VIDEO_COLUMNS, {"payee_id", "length_seconds"}, problems):
+    for row in rows_of(file, VIDEO_COLUMNS, {"payee_id", "length_seconds", "title"}, problems):
         video_id, payee_id = read_id(file, row, "video_id", problems), row.cells["payee_id"]
         if payee_id and payee_id not in payees:
             text = f"{shown(payee_id)} is not in the payees file; {problems.allowed(payee_id, payees)}"
@@ -91,7 +93,8 @@ def _read_videos(
         elif payee_id:
             shares.add(file, row.line, whole_share(video_id, payee_id))
         first_line.setdefault(video_id, row.line)
-        videos[video_id] = Video(video_id, _length_seconds(file, row, problems))
+        _check_name(file, row, "title", problems, or_empty=True)
+        videos[video_id] = Video(video_id, _length_seconds(file, row, problems), row.cells["title"] or None)
     return videos
 
 

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 _CATALOGUES_KNOWN = """
-    SELECT catalogue_version, content_hash, 'in_force' FROM billing.catalogue_versions
+    SELECT catalogue_version, concat_ws(' ', content_hash, titles_hash), 'in_force' FROM billing.catalogue_versions
     WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogues_in_force)
-    UNION ALL SELECT catalogue_version, content_hash, 'proposed' FROM billing.catalogue_versions
+    UNION ALL SELECT catalogue_version, concat_ws(' ', content_hash, titles_hash), 'proposed'
+    FROM billing.catalogue_versions
     WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogue_versions)
       AND billing.waits('catalogue', catalogue_version::text)"""
 _CONTRACTS_KNOWN = """
@@ -29,8 +30,8 @@ _CONTRACTS_KNOWN = """
     WHERE contract_version = (SELECT max(contract_version) FROM billing.rate_cards)
       AND billing.waits('contract', contract_version::text)"""
 _NEXT_CATALOGUE = """
-    INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, source, actor)
-    SELECT coalesce(max(catalogue_version), 0) + 1, %s, %s, %s FROM billing.catalogue_versions
+    INSERT INTO billing.catalogue_versions (catalogue_version, content_hash, titles_hash, source, actor)
+    SELECT coalesce(max(catalogue_version), 0) + 1, %s, %s, %s, %s FROM billing.catalogue_versions
     RETURNING catalogue_version"""
 _NEXT_CONTRACTS = """
     INSERT INTO billing.rate_cards (contract_version, content_hash, document, actor)
@@ -39,6 +40,9 @@ _CHANGES = "SELECT what, added, changed, gone FROM billing.catalogue_changes(%s)
 _CONTRACTS_IN_FORCE = """
     SELECT document FROM billing.rate_cards
     WHERE contract_version = (SELECT max(contract_version) FROM billing.contracts_in_force)"""
+_TITLES = """
+    SELECT video_id, title FROM billing.videos
+    WHERE catalogue_version = %s AND video_id = ANY(%s) AND title IS NOT NULL"""
 _LOCK = "SELECT billing.lock_imports()"
 
 
@@ -121,7 +125,7 @@ class PostgresCatalogueStore:
             )
             payees = tuple(sorted((Payee(*row) for row in cursor), key=lambda payee: payee.payee_id))
             cursor.execute(
-                "SELECT video_id, length_seconds FROM billing.videos WHERE catalogue_version = %s", (version,)
+                "SELECT video_id, length_seconds, title FROM billing.videos WHERE catalogue_version = %s", (version,)
             )
             videos = tuple(sorted((Video(*row) for row in cursor), key=lambda video: video.video_id))
             cursor.execute(
@@ -144,6 +148,12 @@ class PostgresCatalogueStore:
                 "ORDER BY payee_id, catalogue_version DESC",
                 (list(payee_ids),),
             )
+            return dict(cursor.fetchall())
+
+    def video_titles(self, version: int, video_ids: Sequence[str]) -> dict[str, str]:
+        """Return the titles of videos in a stored version; videos without one are absent."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_TITLES, (version, list(video_ids)))
             return dict(cursor.fetchall())
 
     def newest_contracts(self) -> tuple[int, Contracts] | None:
@@ -187,25 +197,25 @@ def _imported_before(answer: Mapping[str, Any]) -> dict[str, Imported]:
     }
 
 
-def _stored_already(cursor: "Cursor", query: str, content_hash: str) -> Imported | None:
+def _stored_already(cursor: "Cursor", query: str, hashes: str) -> Imported | None:
     """Return the version with this very content that waits or is in force."""
     cursor.execute(query)
     for version, found, state in cursor.fetchall():
-        if found == content_hash:
+        if found == hashes:
             return Imported(version, False, state)
     return None
 
 
 def _import_catalogue(cursor: "Cursor", catalogue: Catalogue, order: ImportOrder) -> Imported:
-    content_hash = catalogue.content_hash()
-    if (known := _stored_already(cursor, _CATALOGUES_KNOWN, content_hash)) is not None:
+    hashes = (catalogue.content_hash(), catalogue.titles_hash())
+    if (known := _stored_already(cursor, _CATALOGUES_KNOWN, " ".join(filter(None, hashes)))) is not None:
         return known
-    cursor.execute(_NEXT_CATALOGUE, (content_hash, order.source, order.actor))
+    cursor.execute(_NEXT_CATALOGUE, (*hashes, order.source, order.actor))
     (version,) = cursor.fetchone() or (0,)
     payees = ((version, each.payee_id, each.name, each.user_id, each.country) for each in catalogue.payees)
     copy_rows(cursor, "billing.payees", "catalogue_version, payee_id, name, user_id, country", payees)
-    videos = ((version, each.video_id, each.length_seconds) for each in catalogue.videos)
-    copy_rows(cursor, "billing.videos", "catalogue_version, video_id, length_seconds", videos)
+    videos = ((version, each.video_id, each.length_seconds, each.title) for each in catalogue.videos)
+    copy_rows(cursor, "billing.videos", "catalogue_version, video_id, length_seconds, title", videos)
     columns = "catalogue_version, video_id, from_on, to_on, payee_id, share_ppm"
     copy_rows(cursor, "billing.owners", columns, ((version, *share) for share in catalogue.owners))
     cursor.execute(_CHANGES, (version,))

@@ -23,6 +23,11 @@ WITH asked (catalogue_version, day) AS ({_NOW})
 SELECT video_id, payee_id FROM asked JOIN billing.owners USING (catalogue_version)
 WHERE video_id = ANY(%s) AND from_on <= day AND day < to_on
 """
+_TITLES = f"""
+WITH asked (catalogue_version, day) AS ({_NOW})
+SELECT video_id, title FROM asked JOIN billing.videos USING (catalogue_version)
+WHERE video_id = ANY(%s) AND title IS NOT NULL
+"""
 
 
 class ChannelQueries:
@@ -45,3 +50,7 @@ class ChannelQueries:
         for video_id, payee_id in self._query(_PAYEES, (list(video_ids),)):
             found.setdefault(video_id, set()).add(payee_id)
         return {video_id: frozenset(payees) for video_id, payees in found.items()}
+
+    def titles(self, video_ids: Collection[str]) -> dict[str, str]:
+        """Return the titles of videos in the newest catalogue; a video without one is absent."""
+        return dict(self._query(_TITLES, (list(video_ids),)))

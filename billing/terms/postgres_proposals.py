@@ -23,7 +23,7 @@ _PROPOSALS = """
     SELECT subject_kind, subject_id, actor, login, reason, moved_at, payee_id, holder_name, account, holder_before,
            account_before
     FROM billing.proposals ORDER BY moved_at, subject_kind, subject_id"""
-_VIDEOS_OF = "SELECT video_id, length_seconds FROM billing.videos WHERE catalogue_version ="
+_VIDEOS_OF = "SELECT video_id, length_seconds, title FROM billing.videos WHERE catalogue_version ="
 _OWNERS_OF = "SELECT video_id, from_on, to_on, payee_id, share_ppm FROM billing.owners WHERE catalogue_version ="
 _PAYEES_OF = "SELECT payee_id, name, user_id, country FROM billing.payees WHERE catalogue_version ="
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from billing.postgres_session import Connect, one_transaction
-from billing.terms.catalogue import Payee, Video, content_hash_of
+from billing.terms.catalogue import Payee, Video, content_hash_of, titles_hash_of
 from billing.terms.ownership import OwnerShare
 from billing.terms.policies import document_hash
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 ROWS_READ = 10_000
 """The number of rows that are read together, which bounds the memory."""
 
-_CATALOGUES = "SELECT catalogue_version, content_hash FROM billing.catalogue_versions ORDER BY catalogue_version"
+_CATALOGUES = """
+    SELECT catalogue_version, content_hash, titles_hash FROM billing.catalogue_versions ORDER BY catalogue_version"""
 _CONTRACTS = "SELECT contract_version, content_hash, document FROM billing.rate_cards ORDER BY contract_version"
 _POLICIES = "SELECT kind, policy_version, content_hash, document FROM billing.policies ORDER BY kind, policy_version"
 # By code points, as the hash sorts: the server's own collation may differ.
@@ -23,6 +24,9 @@ _PAYEES = """
     ORDER BY payee_id COLLATE "C" """
 _VIDEOS = """
     SELECT video_id, length_seconds FROM billing.videos WHERE catalogue_version = %s
+    ORDER BY video_id COLLATE "C" """
+_TITLED = """
+    SELECT video_id, length_seconds, title FROM billing.videos WHERE catalogue_version = %s AND title IS NOT NULL
     ORDER BY video_id COLLATE "C" """
 _OWNERS = """
     SELECT video_id, from_on, to_on, payee_id, share_ppm FROM billing.owners WHERE catalogue_version = %s
@@ -34,7 +38,7 @@ def problems_of_stored_terms(connect: Connect) -> Iterator[str]:
     with one_transaction(connect) as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute(_CATALOGUES)
-        for version, on_record in cursor.fetchall():
+        for version, on_record, titles_on_record in cursor.fetchall():
             found = content_hash_of(
                 (Payee(*row) for row in _rows(cursor, "payees", _PAYEES, version)),
                 (Video(*row) for row in _rows(cursor, "videos", _VIDEOS, version)),
@@ -42,6 +46,9 @@ def problems_of_stored_terms(connect: Connect) -> Iterator[str]:
             )
             if found != on_record:
                 yield _differs(f"a row of the payees, videos or owners of catalogue {version}", found, on_record)
+            titles = titles_hash_of(Video(*row) for row in _rows(cursor, "titles", _TITLED, version))
+            if titles != titles_on_record:
+                yield _differs(f"a title of the videos of catalogue {version}", titles, titles_on_record)
         cursor.execute(_POLICIES)
         for kind, version, on_record, document in cursor.fetchall():
             if (found := document_hash(document)) != on_record:
@@ -60,5 +67,5 @@ def _rows(cursor: "Cursor", name: str, query: str, version: int) -> Iterator[tup
         yield from rows
 
 
-def _differs(what: str, found: str, on_record: str) -> str:
+def _differs(what: str, found: str | None, on_record: str | None) -> str:
     return f"{what} was changed, added or removed: the hash is {found}, and {on_record} is on record"

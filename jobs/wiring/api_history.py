@@ -43,7 +43,9 @@ def open_history(
                 PostgresHistory.top,
                 PostgresHistory.invalid,
             ),
-            breaker.on(ChannelQueries(reads.query), ChannelQueries.video_ids, ChannelQueries.payees),
+            breaker.on(
+                ChannelQueries(reads.query), ChannelQueries.video_ids, ChannelQueries.payees, ChannelQueries.titles
+            ),
             executor,
             current=current,
         )

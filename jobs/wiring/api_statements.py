@@ -1,6 +1,6 @@
 """Wire the books' statements into the API: billing's reader behind serving's port."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from billing.books.postgres_statement import PostgresStatements
@@ -8,6 +8,7 @@ from billing.books.statements import PostedStatement, Statement
 from billing.postgres_session import connector
 from billing.rating.rated_lines import SettledLine
 from billing.rating.view_chain import view_chain
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import no_payee, unknown_payees
 from serving_layer.access.postgres_reads import API_ROLE
 from serving_layer.money.statements import (
@@ -25,6 +26,7 @@ class BooksStatements:
     def __init__(self, url: str) -> None:
         self._connect = connector(url, API_ROLE)
         self._reader = PostgresStatements(self._connect)
+        self._catalogue = PostgresCatalogueStore(self._connect)
 
     def of_payee(self, payee_id: str, most: int) -> Sequence[StatementSummary]:
         """See the port."""
@@ -37,7 +39,7 @@ class BooksStatements:
     def statement(self, statement_id: str) -> StatementDetail | None:
         """See the port."""
         posted = self._reader.statement_by_id(statement_id)
-        return detail_of(posted) if posted is not None else None
+        return detail_of(posted, titles_of(posted, self._catalogue)) if posted is not None else None
 
 
 def summary_of(statement: Statement, state: str) -> StatementSummary:
@@ -68,7 +70,12 @@ def _summary(statement: Statement, state: str) -> dict[str, Any]:
     }
 
 
-def detail_of(posted: PostedStatement) -> StatementDetail:
+def titles_of(posted: PostedStatement, catalogue: PostgresCatalogueStore) -> Mapping[str, str]:
+    """Return the titles of a statement's videos in the catalogue that it rests on: a later one changes nothing."""
+    return catalogue.video_titles(posted.catalogue_version, sorted({each.line.video_id for each in posted.lines}))
+
+
+def detail_of(posted: PostedStatement, titles: Mapping[str, str]) -> StatementDetail:
     """Return a statement in serving's form."""
     return StatementDetail(
         **_summary(posted.statement, posted.state),
@@ -77,11 +84,11 @@ def detail_of(posted: PostedStatement) -> StatementDetail:
         contract_version=posted.contract_version,
         calculated_at=posted.calculated_at,
         posted_at=posted.posted_at,
-        lines=[_line(index, settled) for index, settled in enumerate(posted.lines)],
+        lines=[_line(index, settled, titles) for index, settled in enumerate(posted.lines)],
     )
 
 
-def _line(index: int, settled: SettledLine) -> StatementLine:
+def _line(index: int, settled: SettledLine, titles: Mapping[str, str]) -> StatementLine:
     line = settled.line
     return StatementLine(
         line_index=index,
@@ -99,4 +106,5 @@ def _line(index: int, settled: SettledLine) -> StatementLine:
         settled_views=line.settled_views,
         policy_version=line.policy_version,
         evidence_root=line.evidence_root,
+        title=titles.get(line.video_id),
     )

@@ -17,7 +17,7 @@ from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_proposals import PostgresProposals
 from ingestion.contract.requests import KeyReusedError, OpenAppealError, RequestKey
-from jobs.wiring.api_statements import detail_of, summary_of
+from jobs.wiring.api_statements import detail_of, summary_of, titles_of
 from jobs.wiring.billing_settings import APPROVER_ROLE, BILLING_ROLE
 from serving_layer.access.postgres_reads import API_ROLE
 from serving_layer.portal.ports import RefusedActionError
@@ -77,7 +77,8 @@ class PortalBooks:
                 return None
             name = self._catalogue.payee_name(posted.statement.payee_id) or ""
             steps = self._statements.transitions("statement", statement_id)
-        return WholeStatement(detail_of(posted), name, tuple(map(_step, steps)))
+            titles = titles_of(posted, self._catalogue)
+        return WholeStatement(detail_of(posted, titles), name, tuple(map(_step, steps)))
 
     def notices(self, payee_id: str) -> Sequence[NoticeRow]:
         """See the port."""

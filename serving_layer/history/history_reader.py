@@ -109,6 +109,10 @@ class HistoryReader:
         """Return the sum of a version's counts of some videos."""
         return await self._at(version, self._history.totals, video_ids, version.version)
 
+    async def titles(self, video_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return the titles of videos by the newest catalogue; videos without one are absent."""
+        return await self._called(self._channels.titles, video_ids) if video_ids else {}
+
     async def own_among(self, caller: Caller, video_ids: Sequence[str]) -> set[str]:
         """Return, of these videos, those of which the caller may see more than the public."""
         if caller.payee_id is None:

@@ -58,3 +58,6 @@ class Channels(Protocol):
 
     def payees(self, video_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
         """Return the present owners of each video; a video without an owner is absent."""
+
+    def titles(self, video_ids: Collection[str]) -> Mapping[str, str]:
+        """Return the present title of each video; a video without one is absent."""

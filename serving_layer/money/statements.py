@@ -43,6 +43,8 @@ class StatementLine(msgspec.Struct, frozen=True):
     settled_views: int
     policy_version: int
     evidence_root: str
+    title: str | None = None
+    """The video's title in the statement's catalogue; null if it has none."""
 
 
 class StatementSummary(msgspec.Struct, frozen=True):

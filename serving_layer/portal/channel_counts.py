@@ -1,6 +1,7 @@
 """The counts of a payee's videos for the pages, from the API's own readers."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -53,6 +54,10 @@ class ServedChannelCounts:
         """See the port."""
         return video_id in await self._videos_of(payee_id, await self._history.version(_NOW))
 
+    async def title(self, video_id: str) -> str | None:
+        """See the port."""
+        return (await self._history.titles([video_id])).get(video_id)
+
     async def served_video(self, video_id: str) -> ServedCount:
         """See the port."""
         (count,) = await served(self._counts, self._metrics, [video_id])
@@ -82,7 +87,10 @@ class ServedChannelCounts:
         if cursor:
             number, offset = self._cursors.read(query, cursor)
             version = await self._history.version(AtVersion(number=number))
-        found = [each for each in await self._videos_of(payee_id, version) if search in each]
+        found = await self._videos_of(payee_id, version)
+        if search:
+            titles, text = await self._history.titles(found), search.casefold()
+            found = [each for each in found if text in each.casefold() or text in titles.get(each, "").casefold()]
         counts = await self._history.counts(found, version)
         rows = [
             VideoRow(each, count.views, count.billable_views) for each in found for count in [counts.get(each, _NONE)]
@@ -91,7 +99,7 @@ class ServedChannelCounts:
             rows.sort(key=lambda row: (-getattr(row, order), row.video_id))
         end = offset + limit
         following = self._cursors.text(query, version.version, end) if end < len(rows) else None
-        return VideoPage(tuple(rows[offset:end]), following)
+        return VideoPage(tuple(await self._titled(rows[offset:end])), following)
 
     async def days(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
@@ -116,7 +124,7 @@ class ServedChannelCounts:
         among = tuple(await self._videos_of(payee_id, version))
         query = TopQuery(VideoOrder.VIEWS.value, span.start_on, span.end_on, among)
         found = await self._history.top(version, query)
-        return [VideoRow(each.video_id, each.views, each.billable_views) for each in found[:limit]]
+        return await self._titled([VideoRow(each.video_id, each.views, each.billable_views) for each in found[:limit]])
 
     async def groups(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period, by: str
@@ -132,6 +140,10 @@ class ServedChannelCounts:
         """See the port."""
         videos = await self._videos_of(payee_id, version)
         return await self._history.invalid(videos, version, span.start_on, span.end_on)
+
+    async def _titled(self, rows: Sequence[VideoRow]) -> list[VideoRow]:
+        titles = await self._history.titles([each.video_id for each in rows])
+        return [replace(each, title=titles.get(each.video_id)) for each in rows]
 
     async def _asked(self, payee_id: str, version: ServedVersion, video_id: str | None) -> Sequence[str]:
         return [video_id] if video_id is not None else await self._videos_of(payee_id, version)

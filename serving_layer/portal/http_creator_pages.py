@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
 from ingestion.contract.event import event_id_of
+from ingestion.contract.printable import is_name
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.live_counts import LiveCount, ReadLive, StreamOverError
@@ -22,6 +23,8 @@ from serving_layer.portal.records import VideoOrder, VideoPage, VideoRow
 from serving_layer.routes.http_proofs import payment_of, seen_by_caller
 
 VIDEOS_SHOWN = 50
+SEARCH_LENGTH_MAX = 200
+"""The length of the longest title."""
 SIGNED_IN_FOR = timedelta(seconds=5)
 """How long a stream continues before it checks again whether its visitor signed out."""
 GROUPS_SHOWN = 8
@@ -89,8 +92,9 @@ async def _counts(visit: Visit, video_id: str | None, days: int) -> dict[str, An
 async def _videos(visit: Visit) -> Response:
     query = visit.request.query_params
     search, order = query.get("search", "").strip(), query.get("order", VideoOrder.VIEWS.value)
-    if search and not is_video_id(search):
-        return visit.problem(422, "No such id", "A video id has letters, digits, - and _, at most 64 of them.")
+    if search and not is_name(search, most=SEARCH_LENGTH_MAX):
+        allowed = f"A search has at most {SEARCH_LENGTH_MAX} characters that can be shown."
+        return visit.problem(422, "Not a search", allowed)
     if order not in set(VideoOrder):
         return visit.problem(422, "No such order", f"The order is one of {', '.join(VideoOrder)}.")
     version, page = visit.portal.version(), _NOTHING
@@ -119,7 +123,8 @@ async def _video(visit: Visit) -> Response:
     visit.note_missing(served)
     live = f"/portal/videos/{video_id}/live"
     counts = await _counts(visit, video_id, days)
-    return visit.page("video.html", video_id=video_id, days=days, served=served, live=live, **counts)
+    title = await visit.attempt(None, visit.portal.counts.title(video_id))
+    return visit.page("video.html", video_id=video_id, title=title, days=days, served=served, live=live, **counts)
 
 
 async def _video_live(visit: Visit) -> Response:
@@ -168,7 +173,10 @@ async def _events(visit: Visit) -> Response:
     )
     sentences = [(part, part_sentence(part)) for part in shown.parts] if shown else []
     sentence = sentence_of(shown) if shown else ""
-    return visit.page("events.html", event_id=canonical, answer=shown, sentence=sentence, parts=sentences)
+    title = None
+    if shown and shown.video_id:
+        title = await visit.attempt(None, visit.portal.counts.title(shown.video_id))
+    return visit.page("events.html", event_id=canonical, answer=shown, title=title, sentence=sentence, parts=sentences)
 
 
 async def _notices(visit: Visit) -> Response:

@@ -84,6 +84,9 @@ class ChannelCounts(Protocol):
     async def invalid(self, payee_id: str, version: ServedVersion, span: Period) -> Sequence[InvalidSum]:
         """Return the invalid traffic of a payee's videos by class, on the settled days of a span."""
 
+    async def title(self, video_id: str) -> str | None:
+        """Return a video's title in the newest catalogue; None if it has none."""
+
     async def served_video(self, video_id: str) -> ServedCount:
         """Return the served count of a video: settled and provisional."""
 
@@ -99,7 +102,11 @@ class ChannelCounts(Protocol):
     async def videos(
         self, payee_id: str, version: ServedVersion, *, search: str, order: VideoOrder, cursor: str | None, limit: int
     ) -> VideoPage:
-        """Return a page of the payee's videos whose ids contain `search`; raise ProblemError for a foreign cursor."""
+        """Return a page of the payee's videos whose ids or titles contain `search`, whatever its case.
+
+        Raises:
+            ProblemError: the cursor is not one of this list.
+        """
 
     async def days(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period

@@ -44,6 +44,8 @@ class VideoRow:
     video_id: str
     views: int
     billable_views: int
+    title: str | None = None
+    """None if the catalogue has none."""
 
 
 @dataclass(frozen=True)

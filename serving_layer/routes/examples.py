@@ -129,6 +129,7 @@ STATEMENT: dict[str, Any] = {
             "settled_views": 1000,
             "policy_version": 1,
             "evidence_root": "0" * 64,
+            "title": "A walk in November",
         }
     ],
 }

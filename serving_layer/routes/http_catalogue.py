@@ -43,7 +43,7 @@ _ENVELOPE_BYTES_MAX = 4_096
 _PIECE_BYTES = 128 * 1024
 _FILES = {
     "payees": "CSV: payee_id,name,user_id,country; the last two may be missing",
-    "videos": "CSV: video_id,payee_id,length_seconds; the last two may be missing",
+    "videos": "CSV: video_id,payee_id,length_seconds,title; the last three may be missing",
     "owners": "CSV: video_id,payee_id,share_ppm,from_on,to_on; for videos without a payee_id",
 }
 _BODY: dict[str, Any] = {

@@ -17,6 +17,7 @@ from psycopg2 import sql
 from billing.postgres_session import connector
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.postgres_stored_terms import problems_of_stored_terms
 from ingestion.contract.requests import FileRefusedError, KeyReusedError, RequestKey
 from ingestion.contract.unavailable import UnavailableError
 from jobs.wiring.api_catalogue import IMPORTER_ROLE, CatalogueImporter
@@ -74,6 +75,19 @@ def test_the_same_request_again_has_the_same_answer_also_after_later_versions(ur
     assert importer.import_files(other, key(other, "k-2")) == second
     with pytest.raises(KeyReusedError):
         importer.import_files(other, key(other))
+
+
+def test_new_titles_are_a_new_version_that_moves_no_money_and_waits_for_nobody(url: str) -> None:
+    importer, store = CatalogueImporter(url, pseudonymise), PostgresCatalogueStore(connector(url))
+    importer.import_files(FILES, key())
+    titled = replace(FILES, videos=b"video_id,payee_id,length_seconds,title\n-v,ann,12,A walk\nshared,,,\n")
+    answer = importer.import_files(titled, key(titled, "k-2"))
+    assert (answer.version, answer.state, answer.changes["videos"].changed) == (2, "in_force", 1)
+    assert store.catalogue(1).content_hash() == store.catalogue(2).content_hash()
+    assert store.video_titles(2, ["-v", "shared"]) == {"-v": "A walk"}
+    assert importer.import_files(titled, key(titled, "k-3")).new is False
+    assert importer.import_files(FILES, key(name="k-4")).version == 3, "without the titles it is another content"
+    assert list(problems_of_stored_terms(connector(url))) == []
 
 
 def test_more_may_be_gone_only_where_it_is_allowed(url: str) -> None:

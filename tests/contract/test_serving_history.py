@@ -229,7 +229,7 @@ def test_a_channel_has_the_videos_owned_on_the_day_by_the_catalogue_of_the_time(
     sold_on = date(2026, 1, 1)
     catalogue = Catalogue(
         (Payee("ann", "Ann"), Payee("ben", "Ben"), Payee("none", "None")),
-        (Video("-a"), Video("_b"), Video("shared")),
+        (Video("-a", title="A walk"), Video("_b"), Video("shared", 7, "Ours")),
         (
             whole_share("-a", "ann"),
             OwnerShare("_b", SINCE_EVER, sold_on, "ann", 1_000_000),
@@ -253,9 +253,12 @@ def test_a_channel_has_the_videos_owned_on_the_day_by_the_catalogue_of_the_time(
         assert (channels.video_ids("none", None), channels.video_ids("nobody", None)) == ([], None)
         owners = {"-a": {"ann"}, "_b": {"ben"}, "shared": {"ann", "ben"}}
         assert channels.payees(["-a", "_b", "shared", "nothing"]) == owners
+        assert channels.titles(["-a", "_b", "shared", "nothing"]) == {"-a": "A walk", "shared": "Ours"}
         catalogues.import_catalogue(later, "test")
         assert channels.video_ids("ann", None) == ["-a", "shared"], "it waits for a second person"
         put_in_force(url)
         assert channels.video_ids("ann", None) == ["-a"]
+        assert channels.titles(["-a", "shared"]) == {}, "a title that a newer catalogue has not is withdrawn"
+        assert catalogues.video_titles(1, ["-a", "_b"]) == {"-a": "A walk"}, "what rests on an old catalogue keeps it"
         assert channels.video_ids("ann", 2) == ["-a", "shared"], "a version is answered as it ever was"
         reads.close()

@@ -105,14 +105,14 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
     expect(page.get_by_role("heading", name="In the last 7 days")).to_be_visible()
 
     page.get_by_role("link", name="Videos", exact=True).click()
-    page.get_by_label("Video id").fill("_01")
+    page.get_by_label("Title or id").fill("_01")
     page.get_by_role("button", name="Show").click()
     expect(page).to_have_url(re.compile("_01"))
     looked_at(page, "videos", "Videos")
-    page.get_by_role("link", name="-walk_01").click()
-    expect(page.get_by_role("heading", name="-walk_01")).to_be_visible()
+    page.get_by_role("link", name="A walk <b>by the sea</b>").click()
+    expect(page.get_by_text("-walk_01")).to_be_visible()
     expect(page.get_by_text("40", exact=True)).to_be_visible()
-    looked_at(page, "video", "-walk_01")
+    looked_at(page, "video", "A walk <b>by the sea</b>")
 
     page.get_by_label("Event id").fill(EVENT)
     page.get_by_role("button", name="Look it up").click()

@@ -172,6 +172,12 @@ def test_an_edit_of_the_catalogue_is_found_by_its_hash(books: Books, what: str) 
     assert problem.startswith(f"a row of the payees, videos or owners of catalogue {CATALOGUE_VERSION} was changed")
 
 
+def test_an_edit_of_a_title_is_found_by_the_hash_of_the_titles(books: Books) -> None:
+    books.tamper("UPDATE billing.videos SET title = 'Eve' WHERE video_id = 'a'")
+    (problem,) = books.problems(kept=False)
+    assert problem.startswith(f"a title of the videos of catalogue {CATALOGUE_VERSION} was changed")
+
+
 def test_an_edit_of_the_catalogue_together_with_its_hash_is_found_by_the_checkpoint(books: Books) -> None:
     books.tamper(
         "UPDATE billing.payees SET name = 'Eve' WHERE payee_id = 'ann'",

@@ -78,7 +78,7 @@ def bill(folder: Path, patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(jobs.commands.billing.run, "open_settled_views", open_fake)
     (folder / "payees.csv").write_text("payee_id,name\nann,Ann\nbob,Bob\n")
-    (folder / "videos.csv").write_text("video_id,payee_id\n-v,ann\nw,bob\n")
+    (folder / "videos.csv").write_text("video_id,payee_id,title\n-v,ann,A walk by the sea\nw,bob,\n")
     files = [f"--{name}={folder / name}.csv" for name in ("payees", "videos")]
     assert main(["billing", "catalogue", "import", *files, f"--rates={RATES}"]) == 0
     assert main(["billing", "run", "--period", "2026-10"]) == 0
@@ -121,7 +121,9 @@ def test_a_month_is_approved_by_finance_seen_and_appealed_by_its_payee(api: Serv
     with signed_in(api, token(environ, Role.CREATOR, "ann")) as ann:
         assert "Ann" in ann.get("/portal/dashboard").text
         assert "No statement yet" in ann.get("/portal/statements").text
-        assert "-v" in ann.get("/portal/videos").text
+        assert "A walk by the sea" in ann.get("/portal/videos").text
+        assert 'href="/portal/videos/-v"' in ann.get("/portal/videos?search=BY THE").text
+        assert 'href="/portal/videos/-v"' not in ann.get("/portal/videos?search=by a lake").text
         assert ann.get("/portal/videos/-v").status_code == 200
         assert ann.get("/portal/videos/w").status_code == 404
         with ann.stream("GET", "/portal/dashboard/live") as stream:
@@ -152,6 +154,7 @@ def test_a_month_is_approved_by_finance_seen_and_appealed_by_its_payee(api: Serv
         assert "0.016469 USD" in page  # US 4 × 3500001 and default 2 × 1234567, in micros, rounded down once
         assert ann.get(path + ".csv").text.count("\n") == 3
         assert ann.get(path + ".json").json()["payable_micros"] == 16_469
+        assert ann.get(path + ".json").json()["lines"][0]["title"] == "A walk by the sea"
         (request_key,) = re.findall(r'name="request_key" value="([^"]+)"', page)
         statement_id = path.rpartition("/")[2]
         data = form(page, statement_id=statement_id, request_key=request_key, text="too little")

@@ -12,7 +12,7 @@ from tests.billing_postgres import own_database
 
 VIEWS = (
     "batch_runs", "invalid_traffic", "ledger_balances", "ledger_totals", "statement_lines", "statements", "versions",
-    "video_counts", "video_days",
+    "video_counts", "video_days", "videos",
 )  # fmt: skip
 ROWS = """
 INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)

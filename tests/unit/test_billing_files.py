@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from billing.terms.catalogue import Catalogue, Payee, Video
+from billing.terms.differences import catalogue_differences
 from billing.terms.file_catalogue import read_catalogue
 from billing.terms.file_csv import read_text
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
@@ -55,6 +56,35 @@ def test_the_order_of_rows_and_columns_and_the_kind_of_line_end_do_not_matter(tm
 def test_optional_columns_may_be_absent(tmp_path: Path) -> None:
     read = catalogue_from(tmp_path, "payee_id,name\nann,Ann\n", "video_id,payee_id\nv,ann\n")
     assert read == Catalogue((Payee("ann", "Ann"),), (Video("v"),), (whole_share("v", "ann"),))
+
+
+def test_titles_are_for_people_and_in_no_hash_that_amounts_rest_on(tmp_path: Path) -> None:
+    untitled = catalogue_from(tmp_path)
+    videos = 'video_id,payee_id,length_seconds,title\n_v2,ann,12,"Straße, 2: =1+1"\n-v1,-bob,,\n'
+    titled = catalogue_from(tmp_path, videos=videos)
+    assert titled.title_by_video == {"_v2": "Straße, 2: =1+1"}
+    assert titled.content_hash() == untitled.content_hash()
+    assert untitled.titles_hash() is None
+    other = catalogue_from(tmp_path, videos=videos.replace("=1+1", "=1+2"))
+    assert len({titled.titles_hash(), other.titles_hash(), None}) == 3
+    assert list(catalogue_differences(untitled, titled)) == [
+        "video _v2 had the title none and has Straße, 2: =1+1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("title", "reason"),
+    [
+        (" ", "is not a title; allowed: empty, or 1 to 200 printable characters"),
+        ("x" * 201, "is not a title; allowed: empty, or 1 to 200 printable characters"),
+        ("a\u202eb", "is not a title; allowed: empty, or 1 to 200 printable characters"),
+        ("#NAME?", "is a spreadsheet's error"),
+    ],
+)
+def test_a_title_that_cannot_be_shown_is_named(tmp_path: Path, title: str, reason: str) -> None:
+    (problem,) = problems(tmp_path, videos=f"video_id,payee_id,title\nv,ann,ok\nw,ann,{title}\n")
+    assert problem.startswith("videos.csv, line 3, column title: ")
+    assert problem.endswith(reason)
 
 
 @pytest.mark.parametrize("leftover", ["#NAME?", "#REF!", "#N/A", "#VALUE!", "#DIV/0!", "1.2E+11", "6E+05"])

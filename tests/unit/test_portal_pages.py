@@ -232,6 +232,19 @@ def test_a_name_cannot_become_markup(client: TestClient) -> None:
     assert "&lt;script&gt;" in page
 
 
+def test_a_title_is_shown_beside_the_id_and_cannot_become_markup_or_a_formula(client: TestClient) -> None:
+    sign_in(client, "ann")
+    shown = "A walk &lt;b&gt;by the sea&lt;/b&gt;"
+    for path in ("/portal/dashboard", "/portal/videos", "/portal/videos/-walk_01", f"/portal/statements/{ANNS}",
+                 f"/portal/events?event_id={EVENT}"):  # fmt: skip
+        page = client.get(path).text
+        assert (shown in page, "-walk_01" in page, "<b>by" in page) == (True, True, False), path
+    found = client.get("/portal/videos?search=by the sea").text
+    assert re.findall(r'href="/portal/videos/([^"?]+)"', found) == ["-walk_01"]
+    rows = list(csv.DictReader(client.get(f"/portal/statements/{ANNS}.csv").text.splitlines()))
+    assert [row["title"] for row in rows[1:4]] == ["A walk <b>by the sea</b>", "'=1+1 street food", ""]
+
+
 def test_a_creator_appeals_once_and_sees_it(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "ann")
     fields = {"statement_id": ANNS, "text": " two videos are missing "}
@@ -332,7 +345,7 @@ def test_a_dead_letter_is_sent_again_once(client: TestClient, ports: FakePorts) 
     [
         ("/portal/dashboard?days=5", 422, "7, 28, 90, 365"),
         ("/portal/videos?order=luck", 422, "billable_views"),
-        ("/portal/videos?search=a b", 422, "letters, digits"),
+        ("/portal/videos?search=a%E2%80%AEb", 422, "can be shown"),
         ("/portal/videos?cursor=x", 422, "begin at the first"),
         ("/portal/videos/a%20b", 404, "not yours"),
         ("/portal/videos/_bobs", 404, "not yours"),

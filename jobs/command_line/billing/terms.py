@@ -17,7 +17,7 @@ CATALOGUE = CommandGroup(
         f"{WORK}.catalogue_import:import_files",
         "import payees and videos, rates, or all three",
         path("--payees", "payee_id,name,user_id,country", metavar="CSV"),
-        path("--videos", "video_id,payee_id,length_seconds", metavar="CSV"),
+        path("--videos", "video_id,payee_id,length_seconds,title", metavar="CSV"),
         path("--owners", "video_id,payee_id,share_ppm,from_on,to_on", metavar="CSV"),
         path("--rates", "currency and contracts", metavar="YAML"),
         number(

@@ -226,7 +226,7 @@ def bench_judge(chosen: argparse.Namespace, spark: SparkSession) -> None:
             }
         )
         stored = Stored(nothing.drop(*PERSON, "_file", "_pos"), nothing, frozenset())
-        judged = judge(stored, decoded, Kept(nothing, 0), rules)
+        judged = judge(stored, Kept(decoded, count), Kept(nothing, 0), rules)
         judged.added.write.format("noop").mode("overwrite").save()
         decoded.unpersist()
 

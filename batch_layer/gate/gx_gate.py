@@ -19,6 +19,7 @@ from batch_layer.gate.gx_gate_sentences import differing_sums, result_format, se
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.lake.aggregates import AGGREGATES
+from batch_layer.lake.spark_kept import in_tasks
 from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES
 from ingestion.contract.counting import Billability, Verdict
 from ingestion.contract.day_traffic import TrafficOutcome
@@ -92,13 +93,14 @@ def _write_report(folder: Path, run_id: str, results: Mapping[str, Any], failure
 
 
 def _checks(spark: SparkSession, subject: Subject) -> dict[str, tuple[DataFrame, Sequence[Any]]]:
-    equal = gxe.ExpectColumnPairValuesToBeEqual(column_A="found", column_B="expected")
+    # one column instead of a pair: one Spark job checks it
+    sums = gate_sums.sums(spark, subject).withColumn("is_as_expected", F.expr("found <=> expected"))
     traffic = {"traffic": (subject.added(TRAFFIC_OUTCOMES), _of_traffic())} if subject.has(TRAFFIC_OUTCOMES) else {}
     return {
         "events": (_with_rules(subject.added(EVENTS)), _of_events()),
         **traffic,
         "counts": (_all_counts(subject), _of_counts()),
-        SUMS: (gate_sums.sums(spark, subject), [equal]),
+        SUMS: (sums, [gxe.ExpectColumnValuesToBeInSet(column="is_as_expected", value_set=[True])]),
     }
 
 
@@ -173,7 +175,7 @@ def _all_counts(subject: Subject) -> DataFrame:
             video_id.alias("video_id"),
         )
         found = rows if found is None else found.unionAll(rows)
-    return cast(DataFrame, found)
+    return in_tasks(cast(DataFrame, found), subject.row_count)
 
 
 def _of_counts() -> list[Any]:

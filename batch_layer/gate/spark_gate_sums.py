@@ -16,6 +16,7 @@ from batch_layer.archive.removals import Removals
 from batch_layer.gate.ports import GateReport
 from batch_layer.lake.aggregates import AGGREGATES
 from batch_layer.lake.spark_changes import TableChanges
+from batch_layer.lake.spark_kept import in_tasks
 from batch_layer.lake.tables import (
     EVENTS,
     RAW_EVENTS,
@@ -47,6 +48,11 @@ class Subject:
     def has(self, table: str) -> bool:
         """Return whether the part could change a table."""
         return table in self.changes
+
+    @property
+    def row_count(self) -> int:
+        """Return about how many rows were added or removed."""
+        return self.archived.row_count + sum(each.removed.count for each in self.changes.values())
 
     def added(self, table: str) -> DataFrame:
         """Return the rows that a table gained."""
@@ -111,7 +117,7 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
         parts.append(_parts(with_reasons, rejected.found("1")))
     if subject.has(TRAFFIC_OUTCOMES):
         parts.append(_distinct(subject.added(TRAFFIC_OUTCOMES), "traffic outcomes", "partition", "offset"))
-    return _summed(parts).unionAll(_monotony(spark, subject))
+    return _summed(parts, subject).unionAll(_monotony(spark, subject))
 
 
 def _of_removed(spark: SparkSession, removals: Removals, viewers: "_Sum", rejected: "_Sum") -> list[DataFrame]:
@@ -138,7 +144,7 @@ def _monotony(spark: SparkSession, subject: Subject) -> DataFrame:
     ]
     if subject.moved is not None:
         parts.append(_parts(subject.moved, received[1].expected("-1")))
-    return _summed(parts).withColumn("found", F.least("found", "expected"))
+    return _summed(parts, subject).withColumn("found", F.least("found", "expected"))
 
 
 def _gains(subject: Subject, table: str, parts: "Sequence[_Part]") -> list[DataFrame]:
@@ -197,8 +203,8 @@ def _parts(rows: DataFrame, *parts: _Part) -> DataFrame:
     return rows.selectExpr(f"inline(array({shares}))")
 
 
-def _summed(parts: Iterable[DataFrame]) -> DataFrame:
-    grouped = reduce(DataFrame.unionAll, parts).groupBy("what")
+def _summed(parts: Iterable[DataFrame], subject: Subject) -> DataFrame:
+    grouped = in_tasks(reduce(DataFrame.unionAll, parts), subject.row_count).groupBy("what")
     return grouped.agg(F.sum("left").alias("found"), F.sum("right").alias("expected"))
 
 

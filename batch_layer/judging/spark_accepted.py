@@ -1,16 +1,17 @@
 """File accepted late events under their own day, so that they are judged like any other event."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.judging.spark_decode import PERSON
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import PLACE, matching, with_position
-from ingestion.contract.counting import ACCEPTABLE_FROM
+from ingestion.contract.counting import ACCEPTABLE_FROM, Verdict
 from ingestion.contract.offsets import LogPlace
 
 
@@ -53,16 +54,32 @@ def filed_under_own_day(late: DataFrame) -> DataFrame:
     )
 
 
-def touched_days(decoded: DataFrame, moved: DataFrame | None) -> frozenset[date]:
-    """Return the days of new events, and the former and new days of `moved` ones."""
-    days = [decoded.select("event_day")]
-    if moved is not None:
-        days += [moved.select("event_day"), moved.select(F.to_date("happened_at"))]
-    return frozenset(row[0] for each in days for row in each.distinct().collect())
+@dataclass(frozen=True)
+class Described:
+    """New events as a whole, with those that a decision moved."""
+
+    days: frozenset[date]
+    """The days of new events, and the former and new days of moved ones."""
+    moved_days: frozenset[date]
+    """The days on which moved events happened."""
+    rejected_count: int
+    unknown_country_count: int
+    """New events whose country is not a known country."""
 
 
-def own_days(moved: Kept) -> frozenset[date]:
-    """Return the days on which moved events happened."""
-    if not moved.count:
-        return frozenset()
-    return frozenset(row[0] for row in moved.rows.select(F.to_date("happened_at")).distinct().collect())
+def described(decoded: DataFrame, moved: Kept) -> Described:
+    """Describe new events, and `moved` ones, in one Spark job."""
+    nothing: Column = F.lit(None).cast("date")
+    seen = decoded.select("event_day", nothing.alias("own_day"), "verdict", "is_country_unknown")
+    if moved.count:
+        own_day = F.to_date("happened_at").alias("own_day")
+        of_moved = (F.lit("moved").alias("verdict"), F.lit(False).alias("is_country_unknown"))
+        seen = seen.unionByName(moved.rows.select("event_day", own_day, *of_moved))
+    found = seen.agg(
+        F.collect_set("event_day").alias("days"),
+        F.collect_set("own_day").alias("own_days"),
+        F.count_if(F.col("verdict") == Verdict.REJECTED.value).alias("rejected"),
+        F.count_if("is_country_unknown").alias("unknown"),
+    ).collect()[0]
+    moved_days = frozenset(found.own_days)
+    return Described(frozenset(found.days) | moved_days, moved_days, found.rejected, found.unknown)

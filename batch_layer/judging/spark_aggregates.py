@@ -1,6 +1,6 @@
 """The declared aggregates in Spark: what a run adds to each, and the whole of each for a rebuild."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.lake.aggregates import BY_VIDEO, Aggregate
 from batch_layer.lake.spark_changes import TableChanges
-from batch_layer.lake.spark_kept import Kept, kept
+from batch_layer.lake.spark_kept import Kept, kept_together
 from batch_layer.lake.spark_stored import on_days, with_position
 
 
@@ -27,19 +27,19 @@ class CellChanges:
 
 def changed_cells(
     events: TableChanges, days: Collection[date], stored: Callable[[str], DataFrame], *, aggregates: Sequence[Aggregate]
-) -> Iterator[CellChanges]:
-    """Yield the changes of every aggregate: old + (events added − events removed). Later ones come from earlier ones.
+) -> list[CellChanges]:
+    """Return the changes of every aggregate: old + (events added − events removed). Later ones come from earlier ones.
 
     `events` are the changes of the events table, on these event days; `stored` returns a table as it is.
     """
-    done: list[tuple[Aggregate, DataFrame]] = []
+    gains: list[tuple[Aggregate, DataFrame]] = []
     for aggregate in aggregates:
-        source = next((pair for pair in reversed(done) if _is_finer(pair[0], aggregate)), None)
-        signed = source[1] if source else _signed(events, aggregate)
-        cells = kept(_summed(signed, aggregate).where(" OR ".join(f"{name} <> 0" for name in aggregate.measures)))
-        done.append((aggregate, cells.rows))
-        rows = stored(aggregate.table)
-        yield _changes(aggregate, cells, on_days(rows, days) if aggregate.is_by_day else rows)
+        finer = next((rows for source, rows in reversed(gains) if _is_finer(source, aggregate)), None)
+        summed = _summed(_signed(events, aggregate) if finer is None else finer, aggregate)
+        gains.append((aggregate, summed.where(" OR ".join(f"{name} <> 0" for name in aggregate.measures))))
+    cells = kept_together({aggregate.table: rows for aggregate, rows in gains})
+    removed = kept_together({each.table: _of_cells(each, cells[each.table], stored, days) for each in aggregates})
+    return [_changes(each, cells[each.table], removed[each.table]) for each in aggregates]
 
 
 def whole(events: DataFrame, aggregate: Aggregate) -> DataFrame:
@@ -86,13 +86,18 @@ def _summed(cells: DataFrame, aggregate: Aggregate) -> DataFrame:
     return cells.groupBy(*aggregate.keys).agg(*sums)
 
 
-def _changes(aggregate: Aggregate, cells: Kept, stored: DataFrame) -> CellChanges:
-    keys, measures = list(aggregate.keys), list(aggregate.measures)
-    removed = kept(with_position(stored).join(cells.joinable(*keys), keys, "left_semi"))
-    before = removed.joinable(*aggregate.columns).withColumnsRenamed({name: f"former_{name}" for name in measures})
-    sums = [(F.coalesce(f"former_{name}", F.lit(0)) + F.col(name)).alias(name) for name in measures]
-    now = cells.rows.join(before, keys, "left").select(*keys, *sums)
-    is_left = f"{measures[0]} <> 0"
+def _of_cells(
+    aggregate: Aggregate, cells: Kept, stored: Callable[[str], DataFrame], days: Collection[date]
+) -> DataFrame:
+    """Return the stored rows of these cells, with their position."""
+    keys, rows = list(aggregate.keys), stored(aggregate.table)
+    near = on_days(rows, days) if aggregate.is_by_day else rows
+    return with_position(near).join(cells.joinable(*keys), keys, "left_semi")
+
+
+def _changes(aggregate: Aggregate, cells: Kept, removed: Kept) -> CellChanges:
+    now = _summed(cells.rows.unionByName(removed.rows.select(*aggregate.columns)), aggregate)
+    is_left = f"{next(iter(aggregate.measures))} <> 0"
     return CellChanges(aggregate, removed, Kept(now.where(is_left), cells.count), now.where(f"NOT ({is_left})"))
 
 

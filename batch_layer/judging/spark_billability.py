@@ -1,6 +1,7 @@
 """Billability in Spark: the rules of `ingestion.contract.counting` for counted events, including the cap."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -19,20 +20,24 @@ _OVER_CAP = "partition int, offset bigint"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - Arrow hands over UTC microseconds; only differences are used
 
 
-def policy_rows(spark: SparkSession, policies: Mapping[date, CountingPolicy]) -> DataFrame:
-    """Return one row for each day, as literals of the query, so that nothing is sent to the executors."""
+def policy_columns(policies: Mapping[date, CountingPolicy]) -> dict[str, Column]:
+    """Return what the policy of an event's day says of the event alone; null on other days than these."""
     for policy in policies.values():
         if policy.viewer_window > CONTEXT_WINDOW_MAX:
             raise ValueError(f"policy {policy.version} looks back {policy.viewer_window}; at most 24 hours are read")
-    rows = ", ".join(
-        f"(DATE'{day}', {policy.version}, {policy.minimum_view_seconds}, {policy.asks_attestation})"
-        for day, policy in sorted(policies.items())
-    )
-    columns = "event_day, policy_version, minimum_view_seconds, asks_attestation"
-    if not rows:
-        kinds = "event_day date, policy_version int, minimum_view_seconds int, asks_attestation boolean"
-        return spark.createDataFrame([], kinds)
-    return spark.sql(f"SELECT * FROM VALUES {rows} AS rules({columns})")  # noqa: S608 - numbers and dates only
+    days_of = defaultdict[CountingPolicy, list[str]](list)
+    for day, policy in sorted(policies.items()):
+        days_of[policy].append(f"DATE'{day}'")
+
+    def by_day(value: Callable[[CountingPolicy], int | bool], kind: str) -> Column:
+        cases = [f"WHEN event_day IN ({', '.join(days)}) THEN {value(policy)}" for policy, days in days_of.items()]
+        return F.expr(f"CASE {' '.join(cases)} END") if cases else F.lit(None).cast(kind)
+
+    return {
+        "policy_version": by_day(lambda policy: policy.version, "int"),
+        "minimum_view_seconds": by_day(lambda policy: policy.minimum_view_seconds, "int"),
+        "asks_attestation": by_day(lambda policy: policy.asks_attestation, "boolean"),
+    }
 
 
 def facts_frame(spark: SparkSession, facts: Iterable[tuple[str, VideoFacts]]) -> DataFrame:
@@ -49,11 +54,11 @@ def facts_frame(spark: SparkSession, facts: Iterable[tuple[str, VideoFacts]]) ->
     return F.broadcast(frame) if len(rows) <= BROADCAST_ROWS_MAX else frame
 
 
-def judge_alone(events: DataFrame, rules: DataFrame, facts: DataFrame) -> DataFrame:
+def judge_alone(events: DataFrame, policies: Mapping[date, CountingPolicy], facts: DataFrame) -> DataFrame:
     """Return `events` with policy_version and the billability before the cap.
 
-    Same rules in the same order as `counting.judge_billability_alone`. `rules` is made by `policy_rows`, `facts` has
-    the columns of `facts_frame`.
+    Same rules in the same order as `counting.judge_billability_alone`. `policies` are those of the events' days;
+    `facts` has the columns of `facts_frame`.
     """
     eligible_after = (
         F.when(~F.col("revenue_eligible"), Billability.NOT_ELIGIBLE.value)
@@ -65,7 +70,7 @@ def judge_alone(events: DataFrame, rules: DataFrame, facts: DataFrame) -> DataFr
         .otherwise(Billability.BILLABLE.value)
     )
     return (
-        events.join(F.broadcast(rules), "event_day", "left")
+        events.withColumns(policy_columns(policies))
         .join(facts.select("video_id", "length_seconds", "own_viewers"), "video_id", "left")
         .withColumn("billability", F.when(F.col("verdict") == "counted", eligible_after))
         .drop("minimum_view_seconds", "asks_attestation", "length_seconds", "own_viewers")

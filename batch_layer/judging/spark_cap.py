@@ -1,6 +1,6 @@
 """Apply the cap per viewer to new and changed views, and to the stored views of the same viewers that they affect."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,7 +11,7 @@ from batch_layer.judging.recomputed_days import days_after, days_before
 from batch_layer.judging.spark_billability import over_cap
 from batch_layer.judging.spark_traffic import PAID, TrafficOfDays
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import PLACE, matching, on_days
+from batch_layer.lake.spark_stored import PLACE, days_of, matching, on_days
 from ingestion.contract.policy import CountingPolicy
 
 CAPPED = (*PAID, "over_cap")
@@ -45,22 +45,23 @@ def capped(
     fresh: DataFrame,
     changed: Kept,
     rules: CapRules,
+    *,
+    touched: Collection[date],
 ) -> CapChanges:
     """Judge the views of every viewer and video whose billable views change.
 
-    `fresh` are new events that are billable but for the cap, with user_id and viewer_hash; `changed` are stored rows
-    with `now_alone`, their billability before the cap. A change can affect the day after it, whose changes can affect
-    the next: days are added until none can.
+    `fresh` are new events that are billable but for the cap, with user_id and viewer_hash, on the days `touched`;
+    `changed` are stored rows with `now_alone`, their billability before the cap.
+    A change can affect the day after it, whose changes can affect the next: days are added until none can.
     """
     given = _Given(events, viewers, days, _lean(fresh), changed, rules)
-    views = given.changed_views()
-    pairs = kept(views.select("viewer_hash").distinct())
-    judged = frozenset(row[0] for row in views.select("event_day").distinct().collect())
+    pairs = given.changed_pairs()
+    judged = frozenset(touched) | days_of(changed)
     judged |= days_after(judged, days)
     while True:
         found = given.judge(judged, pairs)
         border = {day for day in judged if days_after([day], days) - judged}
-        more = _days_of(found.changed, border)
+        more = days_of(found.changed) & border
         if not more:
             return found
         judged |= days_after(more, days)
@@ -68,12 +69,6 @@ def capped(
 
 def _lean(fresh: DataFrame) -> Kept:
     return kept(fresh.select(*_VIEW, "viewer_hash"))
-
-
-def _days_of(changed: Kept, border: set[date]) -> frozenset[date]:
-    if not changed.count or not border:
-        return frozenset()
-    return frozenset(row[0] for row in on_days(changed.rows.select("event_day"), border).distinct().collect())
 
 
 @dataclass(frozen=True)
@@ -85,14 +80,15 @@ class _Given:
     changed: Kept
     rules: CapRules
 
-    def changed_views(self) -> DataFrame:
-        """Return viewer_hash and event_day of all views that are or were billable but for the cap, and changed."""
-        views = self.fresh.rows.select("viewer_hash", "event_day")
+    def changed_pairs(self) -> Kept:
+        """Return the viewer_hash of all views that are or were billable but for the cap, and changed."""
+        views = self.fresh.rows.select("viewer_hash")
         if not self.changed.count:
-            return views
+            return Kept(views, self.fresh.count)
         # in order of evaluation null: a row that was never billable does not matter
         was_or_is = F.col("billability").isin(*CAPPED) | (F.col("now_alone") == "billable")
-        return views.unionByName(self._with_viewer(self.changed.rows.where(was_or_is)).select(*views.columns))
+        changed = self._with_viewer(self.changed.rows.where(was_or_is)).select("viewer_hash")
+        return Kept(views.unionByName(changed), self.fresh.count + self.changed.count)
 
     def judge(self, judged: frozenset[date], pairs: Kept) -> CapChanges:
         """Judge the views of the viewers `pairs` on the days `judged`; others of theirs are taken as they are."""

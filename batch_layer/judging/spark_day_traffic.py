@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.errors import RefusedError
-from batch_layer.judging.spark_billability import judge_alone, policy_rows
+from batch_layer.judging.spark_billability import judge_alone
 from batch_layer.judging.spark_cap import CAPPED, CapRules, capped
 from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_day_rows import JUDGED_DAY, DayRows, Videos
@@ -141,7 +141,7 @@ class DayJudging:
         nobody = {"user_id": F.lit(None).cast("string"), "viewer_hash": F.lit(None).cast("bigint")}
         fresh = self.stored.events.where(F.lit(False)).withColumns(nobody)
         of_cap = CapRules(rules.policies, traffic)
-        cap = capped(self.stored.events, self.stored.viewers, self.stored.days, fresh, changed, of_cap)
+        cap = capped(self.stored.events, self.stored.viewers, self.stored.days, fresh, changed, of_cap, touched=())
         added, removed = replacements(changed, cap, traffic)
         no_rows = self.stored.events.where(F.lit(False))
         return reduce(DataFrame.unionByName, added, no_rows), union(removed, self.stored)
@@ -190,7 +190,7 @@ class DayJudging:
             .withColumnRenamed("now_verdict", "verdict_now")
             .drop("verdict", "billability", "policy_version")
             .withColumnRenamed("verdict_now", "verdict"),
-            policy_rows(now.sparkSession, rules.policies),
+            rules.policies,
             rules.facts,
         ).select(*PLACE, F.col("billability").alias("alone"))
         own = F.when(F.col("billability").isin(*CAPPED), "billable").otherwise(F.col("billability"))

@@ -13,13 +13,13 @@ from pyspark.sql import functions as F
 
 from batch_layer.judging.recomputed_days import days_in_reach
 from batch_layer.judging.spark_accepted import filed_under_own_day
-from batch_layer.judging.spark_billability import judge_alone, policy_rows, with_cap
+from batch_layer.judging.spark_billability import judge_alone, with_cap
 from batch_layer.judging.spark_cap import CAPPED, CapChanges, CapRules, capped
 from batch_layer.judging.spark_decode import COLUMNS, PERSON
 from batch_layer.judging.spark_traffic import TrafficOfDays
 from batch_layer.judging.spark_verdicts import CANDIDATES, first_verdict, repeat_verdicts, with_verdicts
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import PLACE, POSITION, known_keys, matching, on_days
+from batch_layer.lake.spark_stored import PLACE, POSITION, days_of, known_keys, matching, on_days
 from ingestion.contract.counting import Verdict
 from ingestion.contract.day_traffic import INVALID_OUTCOMES
 from ingestion.contract.policy import CountingPolicy
@@ -65,23 +65,28 @@ class Judged:
     """Stored events whose billability changes because the catalogue did."""
 
 
-def judge(stored: Stored, new: DataFrame, moved: Kept, rules: Rules) -> Judged:
+def judge(stored: Stored, new: Kept, moved: Kept, rules: Rules) -> Judged:
     """Return what changes in the events table.
 
-    `new` has the columns of `decode`; `moved` are stored late events that a decision accepts, as stored, with their
-    position and `PERSON`.
+    `new` has the columns of `decode` and is read several times. `moved` are stored late events that a decision accepts,
+    as stored, with their position and `PERSON`.
     """
-    spark = new.sparkSession
-    pool = new.select(*COLUMNS, *PERSON)
+    pool = new.rows.select(*COLUMNS, *PERSON)
     if moved.count:
         pool = pool.unionByName(filed_under_own_day(moved.rows).select(*COLUMNS, *PERSON))
-    policies = policy_rows(spark, rules.policies)
-    repeats, changed = _verdicts(stored, pool, rules)
+    repeats, changed = _verdicts(stored, Kept(pool, new.count + moved.count), rules)
+    policies = {day: rules.policies[day] for day in rules.touched}
     alone = judge_alone(with_verdicts(pool, repeats), policies, rules.facts)
-    recatalogued = _recatalogued(stored, rules, policies, changed)
+    recatalogued = _recatalogued(stored, rules, changed)
     changed = _both(changed, recatalogued)
     cap = capped(
-        stored.events, stored.viewers, stored.days, _fresh(alone), changed, CapRules(rules.policies, rules.traffic)
+        stored.events,
+        stored.viewers,
+        stored.days,
+        _fresh(alone),
+        changed,
+        CapRules(rules.policies, rules.traffic),
+        touched=rules.touched,
     )
     judged_new = rules.traffic.pending(with_cap(alone, cap.dropped))
     added, removed = replacements(changed, cap, rules.traffic)
@@ -97,16 +102,16 @@ def removed_columns(stored: Stored) -> list[str]:
     return [*stored.events.columns, *POSITION]
 
 
-def _verdicts(stored: Stored, pool: DataFrame, rules: Rules) -> tuple[Kept, Kept]:
+def _verdicts(stored: Stored, pool: Kept, rules: Rules) -> tuple[Kept, Kept]:
     """Return the repeats among all candidates, and the stored rows whose verdict they change.
 
     Stored candidates can only lose their verdict: a new event of their id may be the first one, but never takes
     another event away.
     """
-    candidates = pool.where("verdict IS NULL")
+    candidates = pool.rows.where("verdict IS NULL")
     days = days_in_reach(rules.touched, stored.days)
     near = on_days(stored.events, days).where(F.col("verdict").isin(*CANDIDATES))
-    known = known_keys(near, "id_hash", kept(candidates.select("id_hash").distinct()))
+    known = known_keys(near, "id_hash", Kept(candidates.select("id_hash"), pool.count))
     same = kept(matching(near, "id_hash", known))
     compared = candidates.select(*COMPARED)
     if same.count:
@@ -145,7 +150,7 @@ def _unchanged(same: Kept) -> Kept:
     return Kept(same.rows.where(F.lit(False)).withColumns(now), 0)
 
 
-def _recatalogued(stored: Stored, rules: Rules, policies: DataFrame, changed: Kept) -> Kept:
+def _recatalogued(stored: Stored, rules: Rules, changed: Kept) -> Kept:
     """Return the stored counted rows whose billability before the cap is another by the new facts of their video.
 
     Events whose personal columns were erased keep their outcome.
@@ -158,7 +163,7 @@ def _recatalogued(stored: Stored, rules: Rules, policies: DataFrame, changed: Ke
     rows = found.rows.join(persons.rows.select(*PLACE, "user_id"), PLACE)
     if changed.count:
         rows = rows.join(changed.joinable(*PLACE), PLACE, "left_anti")
-    again = judge_alone(rows.drop("billability", "policy_version"), policies, rules.facts)
+    again = judge_alone(rows.drop("billability", "policy_version"), rules.policies, rules.facts)
     before = F.when(F.col("before").isin(*CAPPED), F.lit("billable")).otherwise(F.col("before"))
     compared = again.withColumnRenamed("billability", "now_alone").join(
         found.rows.select(*PLACE, F.col("billability").alias("before")), PLACE
@@ -188,7 +193,7 @@ def replacements(changed: Kept, cap: CapChanges, traffic: TrafficOfDays) -> tupl
     if changed.count:
         now = {"now_verdict": "verdict", "now_reasons": "reasons", "now_alone": "billability"}
         after = with_cap(changed.rows.drop(*now.values()).withColumnsRenamed(now), cap.dropped)
-        days = [row[0] for row in changed.rows.select("event_day").distinct().collect()] if traffic.ends else []
+        days = days_of(changed) if traffic.ends else frozenset()
         added.append(traffic.settled(after, days).drop(*POSITION))
         removed.append(changed.rows.drop(*now))
     if cap.changed.count:

@@ -6,6 +6,7 @@ Nothing here moves `main` except `move_main`, which publication calls after the 
 import json
 import re
 from collections.abc import Collection, Mapping
+from datetime import date
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -121,19 +122,24 @@ class IcebergTables:
         """Replace what `where` selects, which must be whole files, by rows; the deletes of these files go, too."""
         rows.select(*[each.name for each in TABLES[name].columns]).writeTo(branch_target(name, branch)).overwrite(where)
 
-    def delete_rows(self, name: str, branch: str, rows: DataFrame, row_count: int) -> None:
+    def delete_rows(
+        self, name: str, branch: str, rows: DataFrame, row_count: int, *, days: Collection[date] | None = None
+    ) -> None:
         """Delete rows of a table's branch by their `_file` and `_pos`; no data file is rewritten.
+
+        `days`: they are on these event days, and files of others are not opened.
 
         Raises:
             DifferenceError: another number of rows than `row_count` was deleted.
         """
         before = self._position_deletes(name, branch)
-        view = f"deleted_of_{name}"
+        view, literals = f"deleted_of_{name}", ", ".join(f"DATE'{day}'" for day in sorted(days or ()))
+        near = f" AND stored.event_day IN ({literals})" if literals else ""
         rows.select("_file", "_pos").createOrReplaceTempView(view)
         spark = rows.sparkSession
         spark.sql(
             f"MERGE INTO {branch_target(name, branch)} AS stored USING {view} AS deleted "
-            "ON stored._file = deleted._file AND stored._pos = deleted._pos WHEN MATCHED THEN DELETE"
+            f"ON stored._file = deleted._file AND stored._pos = deleted._pos{near} WHEN MATCHED THEN DELETE"
         )
         spark.catalog.dropTempView(view)
         deleted = self._position_deletes(name, branch) - before
@@ -160,16 +166,19 @@ class IcebergTables:
         moved = []
         for name, snapshot in snapshots.items():
             table = self.table(name)
-            current = table.snapshot("main")
-            if current is None or current.snapshotId() != snapshot:
-                changes = table.manageSnapshots()
-                (
-                    changes.createBranch("main", snapshot)
-                    if current is None
-                    else changes.replaceBranch("main", snapshot)
-                ).commit()
+            changes = table.manageSnapshots()
+            if _show(table, changes, snapshot):
+                changes.commit()
                 moved.append(name)
         return moved
+
+    def finish(self, branch: str, snapshots: Mapping[str, int]) -> None:
+        """Make `main` show these snapshots and remove the branch, in one commit for each table."""
+        for name, snapshot in snapshots.items():
+            table = self.table(name)
+            changes = table.manageSnapshots()
+            if _show(table, changes, snapshot) | _remove(table, changes, branch):
+                changes.commit()
 
     def drop_branch(self, branch: str) -> None:
         """Remove a branch from every table; its files stay until snapshots are expired."""
@@ -245,8 +254,26 @@ class IcebergTables:
 
     @staticmethod
     def _drop_branch(table: Any, branch: str) -> None:
-        if table.refs().containsKey(branch):
-            table.manageSnapshots().removeBranch(branch).commit()
+        changes = table.manageSnapshots()
+        if _remove(table, changes, branch):
+            changes.commit()
+
+
+def _show(table: Any, changes: Any, snapshot: int) -> bool:
+    """Let `main` show a snapshot; return whether that changes anything."""
+    current = table.snapshot("main")
+    if current is not None and current.snapshotId() == snapshot:
+        return False
+    _ = changes.createBranch("main", snapshot) if current is None else changes.replaceBranch("main", snapshot)
+    return True
+
+
+def _remove(table: Any, changes: Any, branch: str) -> bool:
+    """Remove a branch; return whether there is one."""
+    if not table.refs().containsKey(branch):
+        return False
+    changes.removeBranch(branch)
+    return True
 
 
 def branch_of(run_id: str) -> str:

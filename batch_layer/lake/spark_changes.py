@@ -1,7 +1,6 @@
 """What a run changed in a table."""
 
 from dataclasses import dataclass
-from datetime import date
 
 from pyspark.sql import DataFrame
 
@@ -14,8 +13,3 @@ class TableChanges:
 
     removed: Kept
     added: DataFrame
-
-    def days(self) -> frozenset[date]:
-        """Return the event days of both."""
-        found = self.added.select("event_day").unionByName(self.removed.rows.select("event_day"))
-        return frozenset(row[0] for row in found.distinct().collect())

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from batch_layer.lake.content import Content
+from batch_layer.lake.spark_kept import in_tasks
 
 _MODULUS = 1 << 64
 _NOT_CONTENT = frozenset({"run_id", "appended_on", "whole", "_file", "_pos"})
@@ -28,13 +29,18 @@ _HALVES = [
 ]
 
 
-def contents(parts: Mapping[str, DataFrame], by: Mapping[str, str] | None = None) -> dict[tuple[str, object], Content]:
+def contents(
+    parts: Mapping[str, DataFrame], by: Mapping[str, str] | None = None, *, row_count: int | None = None
+) -> dict[tuple[str, object], Content]:
     """Return the content of each named part, in one Spark job.
 
-    `by` gives some parts a column or SQL expression: these have a content for each of its values, as text.
+    `by` gives some parts a column or SQL expression: these have a content for each of its values, as text. `row_count`
+    is about the number of all rows, if it is known.
     """
     by = by or {}
     hashed = reduce(DataFrame.unionByName, [_hashed(name, rows, by.get(name)) for name, rows in parts.items()])
+    if row_count is not None:
+        hashed = in_tasks(hashed, row_count)
     sums = [F.expr(value).alias(name) for name, value in _HALVES]
     found: dict[tuple[str, object], Content] = {(name, None): Content() for name in parts if name not in by}
     for row in hashed.groupBy("name", "part").agg(F.count("*").alias("row_count"), *sums).collect():

@@ -30,6 +30,7 @@ _ASKED_FOR = (
 )
 """The classes of Java that PySpark asks for by their name, up to hundreds of times in a run."""
 _REPLANNING = "spark.sql.adaptive.enabled"
+_SHUFFLE_TASKS = "spark.sql.shuffle.partitions"
 
 
 @translated
@@ -79,9 +80,20 @@ def is_usable(session: SparkSession) -> bool:
         return False
 
 
-def replan(session: SparkSession, *, is_short: bool) -> SparkSession:
-    """Return a session that is warm, its plans configured for short or for long work from now on."""
-    session.conf.set(_REPLANNING, str(not is_short).lower())
+def replan(session: SparkSession, *, is_short: bool, is_interpreted: bool, task_count: int) -> SparkSession:
+    """Return the session, its plans made for this size of work from now on.
+
+    `is_interpreted`: compiling a query would take longer than it saves. `task_count`: at most this many tasks of a
+    shuffle, or what the session's settings name, if that is fewer.
+    """
+    most = int(session.sparkContext.getConf().get(_SHUFFLE_TASKS) or task_count)
+    for key, value in {
+        _REPLANNING: str(not is_short).lower(),
+        "spark.sql.codegen.wholeStage": str(not is_interpreted).lower(),
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN" if is_interpreted else "FALLBACK",
+        _SHUFFLE_TASKS: str(min(most, task_count)),
+    }.items():
+        session.conf.set(key, value)
     return session
 
 
@@ -136,7 +148,7 @@ def _options(settings: SparkSettings) -> dict[str, str]:
         # each query is described for a page that is not served: in one line for an operator, not in paragraphs
         "spark.sql.ui.explainMode": "simple",
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        _SHUFFLE_TASKS: str(settings.shuffle_partitions),
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
         "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",

@@ -21,6 +21,13 @@ def on_days(rows: DataFrame, days: Collection[date]) -> DataFrame:
     return rows.where(F.col("event_day").isin(sorted(days)) if days else F.lit(False))
 
 
+def days_of(found: Kept) -> frozenset[date]:
+    """Return the event days of some rows."""
+    if not found.count:
+        return frozenset()
+    return frozenset(row.event_day for row in found.rows.select("event_day").distinct().collect())
+
+
 def with_position(rows: DataFrame) -> DataFrame:
     """Return stored rows with the columns of `POSITION`."""
     return rows.select("*", *POSITION)
@@ -38,6 +45,6 @@ def matching(stored: DataFrame, key: str, keys: Kept) -> DataFrame:
 
 
 def known_keys(stored: DataFrame, key: str, wanted: Kept) -> Kept:
-    """Return which of the distinct `wanted` keys some stored row has; reads the column `key` alone."""
+    """Return which of the `wanted` keys some stored row has; reads the column `key` alone."""
     found = stored.select(key).join(wanted.joinable(key), key, "left_semi")
     return kept(found.distinct())

@@ -1,7 +1,8 @@
 """Read and change the tables of a run's branch; what a run changed is read back from what was written."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -14,7 +15,7 @@ from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import PLACE, POSITION, matching
+from batch_layer.lake.spark_stored import PLACE, POSITION, days_of, matching
 from batch_layer.lake.tables import VIEWERS
 
 FILE_ROWS = 500_000
@@ -47,6 +48,7 @@ class JudgedRows:
     sent: Content
     new: DataFrame | None
     """The newly decoded events, with those that a decision accepts as candidates; None where none can be."""
+    rejected_count: int
     moved: Kept
     """Stored late events that a decision moves to another day, as they were."""
     changes: Mapping[str, TableChanges]
@@ -69,25 +71,27 @@ class BranchTables:
         """Return the newest snapshot of a table."""
         return self.tables.head(name, branch_of(self.run_id))
 
-    def replace(self, name: str, removed: Kept | None, added: Kept) -> TableChanges:
-        """Delete stored rows, given with their position, and append others."""
-        self._delete(name, removed)
-        if not added.count:
-            return self.changes_since(name, self.head(name), removed)
-        return self._append(name, added.rows, added.count, removed)
+    def replace(
+        self, name: str, removed: Kept | None, added: Kept, *, days: Collection[date] | None = None
+    ) -> TableChanges:
+        """Delete stored rows, given with their position, and append others, computed while they are written.
 
-    def replace_many(self, name: str, removed: Kept | None, added: DataFrame, row_count: int) -> TableChanges:
-        """Delete stored rows and append others that are computed while they are written, about `row_count`."""
-        self._delete(name, removed)
-        return self._append(name, added, row_count, removed)
+        `days`: the former are on these event days.
+        """
+        if removed is not None and removed.count:
+            self.tables.delete_rows(name, branch_of(self.run_id), removed.rows, removed.count, days=days)
+        before = self.head(name)
+        if added.count:
+            order = [column for column in _FILE_ORDER if column in added.rows.columns]
+            file_rows = added.rows.coalesce(added.count // FILE_ROWS + 1)
+            in_order = file_rows.sortWithinPartitions(*order) if order else file_rows
+            self.tables.append(name, branch_of(self.run_id), in_order)
+        return TableChanges(removed or self._nothing(name, before), self.appended(name, before))
 
     def unchanged(self, name: str) -> TableChanges:
         """Return no changes of a table."""
-        return self.changes_since(name, self.head(name))
-
-    def changes_since(self, name: str, before: int, removed: Kept | None = None) -> TableChanges:
-        """Return the rows that were appended after a snapshot, read back, with those removed before."""
-        return TableChanges(removed or self._nothing(name, before), self.appended(name, before))
+        head = self.head(name)
+        return TableChanges(self._nothing(name, head), self.appended(name, head))
 
     def appended(self, name: str, before: int) -> DataFrame:
         """Return the rows that were appended after a snapshot."""
@@ -95,17 +99,6 @@ class BranchTables:
         if head == before:
             return self.tables.at(name, head).where(F.lit(False))
         return self.tables.between(name, before, head)
-
-    def _delete(self, name: str, removed: Kept | None) -> None:
-        if removed is not None and removed.count:
-            self.tables.delete_rows(name, branch_of(self.run_id), removed.rows, removed.count)
-
-    def _append(self, name: str, rows: DataFrame, row_count: int, removed: Kept | None) -> TableChanges:
-        before = self.head(name)
-        order = [column for column in _FILE_ORDER if column in rows.columns]
-        file_rows = rows.coalesce(row_count // FILE_ROWS + 1).sortWithinPartitions(*order)
-        self.tables.append(name, branch_of(self.run_id), file_rows)
-        return self.changes_since(name, before, removed)
 
     def _nothing(self, name: str, snapshot: int) -> Kept:
         return Kept(self.tables.at(name, snapshot).select("*", *POSITION).where(F.lit(False)), 0)
@@ -115,11 +108,11 @@ def replaced_viewers(on: BranchTables, new: DataFrame, moved: Kept, row_count: i
     """Append the personal columns of new events; those of moved ones go to their own day."""
     added = _viewers(new)
     if not moved.count:
-        return on.replace_many(VIEWERS, None, added, row_count)
+        return on.replace(VIEWERS, None, Kept(added, row_count))
     found = matching(on.read(VIEWERS), "id_hash", kept(moved.rows.select("id_hash").distinct()))
     old = kept(found.join(moved.joinable(*PLACE), PLACE, "left_semi"))
     added = added.unionByName(_viewers(filed_under_own_day(moved.rows)))
-    return on.replace_many(VIEWERS, old, added, row_count + moved.count)
+    return on.replace(VIEWERS, old, Kept(added, row_count + moved.count), days=days_of(old))
 
 
 def _viewers(events: DataFrame) -> DataFrame:

@@ -67,7 +67,8 @@ def piece_contents(
     parts |= {name: rows.select(*_PLACE) for name, rows in places.items()}
     found: defaultdict[str, dict[str, Content]] = defaultdict(dict)
     by = {f"+{RAW_EVENTS}": BY_FILE, **dict.fromkeys(places, BY_PLACE)}
-    for (name, part), content in contents(parts, by).items():
+    row_count = sent.row_count + sum(each.removed.count for each in changes.values())
+    for (name, part), content in contents(parts, by, row_count=row_count).items():
         found[name][str(part)] = content
     total = {name: sum(each.values(), Content()) for name, each in found.items()}
     nothing = Content()

@@ -102,7 +102,7 @@ class Recount:
         stored, traffic = self._written_seal(seal)
         judged = judge(
             stored,
-            decoded.where(~seal.is_sealed),
+            Kept(decoded.where(~seal.is_sealed), self.version.row_counts[RAW_EVENTS]),
             Kept(with_position(stored.events).where(F.lit(False)), 0),
             Rules(policies, frozenset(policies), facts, unchanged_facts(facts).videos, traffic),
         )

@@ -41,7 +41,7 @@ def rewritten(
     piece = ArchivedPiece(branch, zero, base.offsets, Archived(Counter(rows) + removed, {}))
     changes = {name: TableChanges(nothing[name], each) for name, each in now.items() if name != RAW_EVENTS}
     raw = Content.parse(base.row_counts[RAW_EVENTS], base.content_hashes[RAW_EVENTS])
-    engine = JudgedRows(now[RAW_EVENTS], raw, now[EVENTS], nothing[EVENTS], changes, removals)
+    engine = JudgedRows(now[RAW_EVENTS], raw, now[EVENTS], 0, nothing[EVENTS], changes, removals)
     judged = JudgedPiece(piece, frozenset(rules), rules, 0, 0, 0, engine=engine)
     return DerivedPiece(judged, engine)
 

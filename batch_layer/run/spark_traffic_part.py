@@ -16,7 +16,7 @@ from batch_layer.judging.spark_traffic_guard import TrafficGuard, days_of_histor
 from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import on_days
+from batch_layer.lake.spark_stored import days_of, on_days
 from batch_layer.lake.tables import EVENTS, TALLY, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
 from batch_layer.run.ports import ArchivedPiece, JudgedPiece
 from batch_layer.run.spark_branch import BranchTables, JudgedRows
@@ -101,10 +101,11 @@ def _judged(
 ) -> JudgedPiece:
     branch, archived = piece.branch, piece.engine
     nothing = Kept(on.read(EVENTS).where(F.lit(False)), 0)
-    engine = JudgedRows(archived.raw, archived.sent, None, nothing, changes)
+    engine = JudgedRows(archived.raw, archived.sent, None, 0, nothing, changes)
     events = changes[EVENTS]
     branch.engine.events.append(events)
-    return JudgedPiece(piece, events.days(), {**branch.rules, **now}, 0, events.removed.count, 0, engine=engine)
+    rules, removed = {**branch.rules, **now}, events.removed
+    return JudgedPiece(piece, days_of(removed), rules, 0, removed.count, 0, engine=engine)
 
 
 def _days_without_persons(on: BranchTables, days: Collection[date]) -> frozenset[date]:

@@ -33,6 +33,7 @@ from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_errors import translated
+from batch_layer.lake.spark_kept import Kept
 from batch_layer.lake.tables import (
     EVENTS,
     RAW_EVENTS,
@@ -166,14 +167,13 @@ class SparkWarehouse:
         on, events, changes = self._on(branch), engine.changes[EVENTS], dict(engine.changes)
         for cells in changed_cells(events, judged.touched, on.read, aggregates=AGGREGATES):
             table = cells.aggregate.table
-            changes[table] = on.replace(table, cells.removed, cells.added)
+            days = judged.touched if cells.aggregate.is_by_day else None
+            changes[table] = on.replace(table, cells.removed, cells.added, days=days)
             if cells.aggregate == BY_VIDEO:
                 branch.engine.totals.append(cells)
         if engine.new is not None:
-            before = on.head(REJECTED_EVENTS)
-            rejected = rejected_events(engine.new, engine.raw).coalesce(1)
-            self.tables.append(REJECTED_EVENTS, branch_of(branch.run_id), rejected)
-            changes[REJECTED_EVENTS] = on.changes_since(REJECTED_EVENTS, before)
+            rejected = Kept(rejected_events(engine.new, engine.raw), engine.rejected_count)
+            changes[REJECTED_EVENTS] = on.replace(REJECTED_EVENTS, None, rejected)
         return DerivedPiece(judged, replace(engine, changes=changes))
 
     @translated
@@ -260,8 +260,7 @@ class SparkWarehouse:
     @translated
     def finish(self, version: PublishedVersion) -> None:
         """See the port."""
-        self.tables.move_main(version.snapshots)
-        self.tables.drop_branch(branch_of(version.run_id))
+        self.tables.finish(branch_of(version.run_id), version.snapshots)
 
     def _traffic_judges(self, piece: ArchivedPiece) -> TrafficJudges:
         policies = policies_of(piece.branch.rules, (), self._policies)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.judging.spark_billability import facts_frame, judge_alone, over_cap, policy_rows, with_cap
+from batch_layer.judging.spark_billability import facts_frame, judge_alone, over_cap, with_cap
 from batch_layer.judging.spark_traffic import PAID, TrafficOfDays
 from batch_layer.lake.spark_kept import kept
 from batch_layer.settled.spark_attribution import within
@@ -29,7 +29,6 @@ def rejudged(
     personal columns; an event without any, because they were erased, is a viewer of its own. What the rules of traffic
     say stays.
     """
-    spark = events.sparkSession
     if "attested" not in events.columns:  # of a version of an earlier release, which a policy that asks is not tried on
         events = events.withColumn("attested", F.lit(False))
     before_on = period.start_on - timedelta(days=1)
@@ -40,7 +39,7 @@ def rejudged(
     policies = dict.fromkeys(period.days(), policy)
     is_judged = within(F.col("event_day"), period)
     unjudged = with_viewer.where(is_judged).drop("billability", "policy_version")
-    judged = judge_alone(unjudged, policy_rows(spark, policies), facts_frame(spark, facts))
+    judged = judge_alone(unjudged, policies, facts_frame(events.sparkSession, facts))
     before = with_viewer.where(F.col("event_day") == F.lit(before_on))
     paid_before = before.where(F.col("billability").isin(*PAID))
     dropped = kept(over_cap(judged.where("billability = 'billable'"), paid_before, policies))

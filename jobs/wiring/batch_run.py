@@ -25,7 +25,12 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.periods import Period
 from ingestion.contract.unavailable import Part
 from jobs.resilience.patience import try_again
-from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, RunSettings
+from jobs.wiring.batch_settings import (
+    INTERPRETED_EVENTS_MAX,
+    INTERPRETED_STORED_MAX,
+    SHORT_RUN_EVENTS_MAX,
+    RunSettings,
+)
 from jobs.wiring.dated_lists import check_agent_lists
 from jobs.wiring.event_log import open_log_ends
 from jobs.wiring.hdfs_check import check_hdfs
@@ -94,7 +99,7 @@ def open_ports(
         counted_count = sum(max(0, end - log.base) for end in current.offsets.ends) if current else 0
         event_count = sum(end - log.base for end in log.highwaters()) - counted_count
         points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
-        spark = _session(chosen, session, is_short=event_count < SHORT_RUN_EVENTS_MAX)
+        spark = _session(chosen, session, new_count=event_count, stored_count=counted_count)
         url, record = chosen.postgres_url, points.on(reconciliations, Part.POSTGRES)
         yield RunPorts(
             log=log,
@@ -111,16 +116,18 @@ def open_ports(
         )
 
 
-def _session(chosen: RunSettings, warm: "SparkSession | None", *, is_short: bool) -> "SparkSession":
+def _session(chosen: RunSettings, warm: "SparkSession | None", *, new_count: int, stored_count: int) -> "SparkSession":
     # imported here, and below: pyspark and great-expectations take seconds, which `batch versions` need not wait
+    from batch_layer.lake.spark_kept import tasks_for
     from batch_layer.lake.spark_session import open_session, replan
 
-    if warm is not None:
-        return replan(warm, is_short=is_short)
-    started = time.perf_counter()
-    spark = open_session(replace(chosen.spark, is_short=is_short))
-    report("spark", f"started in {time.perf_counter() - started:.1f} s")
-    return spark
+    is_short, spark = new_count < SHORT_RUN_EVENTS_MAX, warm
+    if spark is None:
+        started = time.perf_counter()
+        spark = open_session(replace(chosen.spark, is_short=is_short))
+        report("spark", f"started in {time.perf_counter() - started:.1f} s")
+    is_interpreted = new_count < INTERPRETED_EVENTS_MAX and stored_count < INTERPRETED_STORED_MAX
+    return replan(spark, is_short=is_short, is_interpreted=is_interpreted, task_count=tasks_for(new_count))
 
 
 def _warehouse(chosen: RunSettings, spark: "SparkSession", log_base: int) -> Warehouse:

@@ -28,6 +28,9 @@ from jobs.wiring.attestations import read_all_attestation_keys
 
 SHORT_RUN_EVENTS_MAX = 2_000_000
 """For fewer events Spark is configured to start fast instead of running fast."""
+INTERPRETED_EVENTS_MAX = 20_000
+INTERPRETED_STORED_MAX = 10_000_000
+"""For fewer new events beside fewer stored ones compiling a query takes longer than interpreting it."""
 
 
 @dataclass(frozen=True)

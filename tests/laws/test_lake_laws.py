@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -12,7 +13,8 @@ from batch_layer.judging.spark_aggregates import changed_cells, whole
 from batch_layer.lake.aggregates import AGGREGATES, Aggregate
 from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables, branch_target
 from batch_layer.lake.spark_changes import TableChanges
-from batch_layer.lake.spark_kept import kept
+from batch_layer.lake.spark_kept import ROWS_PER_TASK, kept, kept_together
+from batch_layer.lake.spark_session import replan
 from batch_layer.lake.spark_stored import with_position
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, VIEWS_BY_VIDEO
 
@@ -166,6 +168,50 @@ def test_a_new_aggregate_needs_only_its_declaration(spark: SparkSession, tables:
         expected = whole(after, cells.aggregate).select(*columns).collect()
         assert sorted(map(str, found)) == sorted(map(str, expected)), cells.aggregate.table
         assert cells.removed.count > 0
+
+
+def test_rows_that_are_kept_together_are_those_of_each_part(spark: SparkSession) -> None:
+    numbers = spark.range(10).select("id", (F.col("id") % 3).alias("rest"))
+    words = spark.range(3).selectExpr("'word' AS word", "id")
+    together = kept_together({"numbers": numbers, "words": words, "none": numbers.where("id > 99")})
+    assert {name: each.count for name, each in together.items()} == {"numbers": 10, "words": 3, "none": 0}
+    assert {name: each.rows.columns for name, each in together.items()} == {
+        "numbers": ["id", "rest"],
+        "words": ["word", "id"],
+        "none": ["id", "rest"],
+    }
+    assert sorted(together["numbers"].rows.collect()) == sorted(numbers.collect())
+    assert sorted(together["words"].rows.collect()) == sorted(words.collect())
+    assert together["none"].rows.collect() == []
+
+
+def test_few_rows_take_one_task_and_need_no_shuffle(spark: SparkSession) -> None:
+    few = kept(spark.range(100, numPartitions=4)).rows
+    assert few.rdd.getNumPartitions() == 1
+    plan: Any = few.groupBy("id").count()._jdf
+    assert "Exchange" not in plan.queryExecution().executedPlan().toString()
+    many = kept(spark.range(ROWS_PER_TASK * 3, numPartitions=4)).rows
+    assert many.rdd.getNumPartitions() == 4
+
+
+def test_a_plan_of_small_work_has_one_task_a_shuffle_and_is_not_compiled(spark: SparkSession) -> None:
+    keys = ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode", "spark.sql.shuffle.partitions")
+    before = {key: spark.conf.get(key) for key in keys}
+    rows = spark.range(100, numPartitions=4)
+
+    def planned(*, is_interpreted: bool, task_count: int) -> tuple[bool, int]:
+        replan(spark, is_short=True, is_interpreted=is_interpreted, task_count=task_count)
+        counted = rows.groupBy((F.col("id") % 7).alias("rest")).count()
+        plan: Any = counted._jdf
+        is_compiled = "*(" in plan.queryExecution().executedPlan().toString()
+        return is_compiled, counted.rdd.getNumPartitions()
+
+    try:
+        assert planned(is_interpreted=True, task_count=1) == (False, 1)
+        assert planned(is_interpreted=False, task_count=1_000) == (True, 2), "no more than the settings name"
+    finally:
+        for key, value in before.items():
+            spark.conf.set(key, value or "")
 
 
 def test_raw_events_are_only_ever_appended() -> None:

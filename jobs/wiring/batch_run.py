@@ -29,6 +29,7 @@ from jobs.wiring.batch_settings import (
     INTERPRETED_EVENTS_MAX,
     INTERPRETED_STORED_MAX,
     SHORT_RUN_EVENTS_MAX,
+    STORED_EVENTS_PER_TASK,
     RunSettings,
 )
 from jobs.wiring.dated_lists import check_agent_lists
@@ -127,7 +128,8 @@ def _session(chosen: RunSettings, warm: "SparkSession | None", *, new_count: int
         spark = open_session(replace(chosen.spark, is_short=is_short))
         report("spark", f"started in {time.perf_counter() - started:.1f} s")
     is_interpreted = new_count < INTERPRETED_EVENTS_MAX and stored_count < INTERPRETED_STORED_MAX
-    return replan(spark, is_short=is_short, is_interpreted=is_interpreted, task_count=tasks_for(new_count))
+    task_count = max(tasks_for(new_count), stored_count // STORED_EVENTS_PER_TASK)
+    return replan(spark, is_short=is_short, is_interpreted=is_interpreted, task_count=task_count)
 
 
 def _warehouse(chosen: RunSettings, spark: "SparkSession", log_base: int) -> Warehouse:

@@ -29,8 +29,10 @@ from jobs.wiring.attestations import read_all_attestation_keys
 SHORT_RUN_EVENTS_MAX = 2_000_000
 """For fewer events Spark is configured to start fast instead of running fast."""
 INTERPRETED_EVENTS_MAX = 20_000
-INTERPRETED_STORED_MAX = 10_000_000
+INTERPRETED_STORED_MAX = 1_000_000
 """For fewer new events beside fewer stored ones compiling a query takes longer than interpreting it."""
+STORED_EVENTS_PER_TASK = 500_000
+"""A run with few new events may judge the traffic of any stored ones."""
 
 
 @dataclass(frozen=True)

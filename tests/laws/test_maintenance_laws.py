@@ -14,7 +14,7 @@ from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_content_hash import contents
-from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TABLES, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
 from batch_layer.maintaining.iceberg_upkeep import IcebergUpkeep
 from batch_layer.run.run import run_once
 from ingestion.contract.offsets import OffsetVector
@@ -83,8 +83,8 @@ def test_kept_versions_are_as_published_and_what_only_expired_ones_named_is_gone
     with pytest.raises(Exception, match="Cannot find"):
         is_as_published(spark, versions[0])
     assert len(files_of(spark, EVENTS)) < before
-    # no catalogue was imported, and no rules of the day judged
-    changed = [name for name in TABLES if name not in (VIDEO_FACTS, TRAFFIC_OUTCOMES)]
+    # no catalogue was imported, no rules of the day judged, and no event rejected
+    changed = [name for name in TABLES if name not in (VIDEO_FACTS, TRAFFIC_OUTCOMES, REJECTED_EVENTS)]
     assert all(upkeep.snapshot_counts()[name] < snapshots_before[name] for name in changed)
     assert IcebergTables(spark).on_branch(RAW_EVENTS, branch_of(refused)).count() > versions[-1].row_counts[RAW_EVENTS]
     run.warehouse._gate = passing

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from billing.books.book_ports import Balance, Estimate, Finalised, LedgerTotals, PayeeRange, RestsOn, RunTotals
+from billing.books.book_ports import (
+    Balance,
+    Estimate,
+    Finalised,
+    LedgerTotals,
+    PayeeRange,
+    RestsOn,
+    RunTotals,
+    WaitingItem,
+)
 from billing.books.bounds import PastStatement
 from billing.books.postgres_finalising import paid_already_reason, voided_sentence
 from billing.books.postgres_periods import beyond_whole_sentence, other_terms_sentence, overlap_sentence
@@ -359,3 +368,22 @@ class FakeEstimates:
     def of_payee(self, payee_id: str) -> list[tuple[Period, Estimate, datetime]]:
         kept = sorted(self._kept.items(), key=lambda item: item[0].start_on, reverse=True)
         return [(period, each, at) for period, (found, at) in kept for each in found if each.payee_id == payee_id]
+
+
+class FakeWaitingWork:
+    """Implements `billing.books.book_ports.WaitingWork` in memory."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, list[WaitingItem]] = {}
+        self.counts: dict[str, int] = {}
+
+    def replace(
+        self,
+        kind: str,
+        items: Sequence[WaitingItem],
+        waiting_count: int,
+        *,
+        batch_version: int,
+        counted_at: datetime,
+    ) -> None:
+        self.items[kind], self.counts[kind] = list(items), waiting_count

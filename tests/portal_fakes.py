@@ -49,6 +49,7 @@ from serving_layer.problems.problems import refused
 from serving_layer.request.parameters import is_number
 from serving_layer.routes.http_live import LiveLimits, LiveStreams
 from serving_layer.routes.http_proofs import Proofs
+from tests.portal_finance_fakes import FakeFinance
 
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
 SETTLED_UNTIL = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -355,7 +356,7 @@ def fake_portal(
     proofs = Proofs(FakeProofs(ports), FakeProofs(ports), ThreadPoolExecutor(1))
     live = LiveStreams(LiveLimits(poll_seconds=0.01, lifetime_seconds=live_seconds))
     return Portal(
-        fake_guard(), sessions, ports, ports, ports, proofs, ports, live, provider,
+        fake_guard(), sessions, ports, ports, ports, FakeFinance(ports.away), proofs, ports, live, provider,
         version=lambda: VERSION, missing_part=lambda complete: None if complete else ports.missing, now=now,
     )  # fmt: skip
 

@@ -198,3 +198,33 @@ class Estimates(Protocol):
 
     def of_payee(self, payee_id: str) -> list[tuple[Period, Estimate, datetime]]:
         """Return a payee's estimates and their instants, newest period first."""
+
+
+@dataclass(frozen=True)
+class WaitingItem:
+    """Something in the batch tables that waits for a person: an event, or a group of events."""
+
+    subject_id: str
+    """A place in the log (`partition:offset`), or the name of a group."""
+    happened_at: datetime
+    received_at: datetime | None = None
+    event_count: int = 1
+    payee_id: str = ""
+    video_id: str = ""
+    event_id: str = ""
+    remark: str = ""
+
+
+class WaitingWork(Protocol):
+    """Keeps what the last night found waiting, for pages; no money and no record."""
+
+    def replace(
+        self,
+        kind: str,
+        items: Sequence[WaitingItem],
+        waiting_count: int,
+        *,
+        batch_version: int,
+        counted_at: datetime,
+    ) -> None:
+        """Keep the items of a kind in place of the former ones; `waiting_count` counts those beyond the list, too."""

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
+from jobs.settings.declared.billing import ALLOWED_LATENESS_HOURS
 from jobs.wiring.access import Guards
 from jobs.wiring.api_settings import PortalSettings
+from jobs.wiring.portal_finance import PortalFinance
 from jobs.wiring.portal_money import PortalBooks
 from jobs.wiring.portal_operator import OperatorServices
 from serving_layer.access.http_access import GuardedRoute
@@ -76,7 +78,8 @@ def routes_of_portal(
     provider: IdentityProvider | None,
 ) -> list[GuardedRoute]:
     """Return every route below /portal."""
-    books = PortalBooks(settings.PostgresConnection.from_environ(environ).url)
+    postgres_url = settings.PostgresConnection.from_environ(environ).url
+    books = PortalBooks(postgres_url)
 
     async def name_of(payee_id: str) -> str | None:
         try:
@@ -94,6 +97,7 @@ def routes_of_portal(
             counts=counts,
             money=books,
             actions=books,
+            finance=PortalFinance(postgres_url, timedelta(hours=ALLOWED_LATENESS_HOURS.read(environ))),
             proofs=shared.proofs,
             operator=OperatorServices(operations, environ),
             version=lambda: shared.reader.version,

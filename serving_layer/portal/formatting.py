@@ -12,6 +12,8 @@ _TONES = {
     "accepted": GOOD, "counted": GOOD, "in_review": WARN, "held": WARN, "running": WARN, "open": WARN,
     "calculated": WARN, "pending": WARN, "received": WARN, "incomplete": WARN, "repairing": WARN, "voided": BAD,
     "gate_failed": BAD, "failed": BAD, "rejected": BAD, "expired": BAD, "excluded": BAD, "behind": BAD,
+    "ready": GOOD, "waits": WARN, "blocks": BAD, "unknown": WARN, "settled": GOOD, "instructed": WARN,
+    "returned": BAD, "written": WARN, "made": WARN,
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.access.sign_in import BEGINNING, safe_return_path
 from serving_layer.counts.merge import ServedCount, ServedVersion
+from serving_layer.portal.finance_ports import FinanceReads
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_templates import rendered
 from serving_layer.portal.ports import ChannelCounts, IdentityProvider, MoneyActions, MoneyReads, OperatorReads
@@ -64,6 +65,7 @@ PLACES = (
     NavigationEntry("/portal/operator/runs", "Runs", Scope.OPERATIONS, is_own=False),
     NavigationEntry("/portal/operator/versions", "Versions", Scope.OPERATIONS, is_own=False),
     NavigationEntry("/portal/operator/dead-letters", "Dead letters", Scope.OPERATIONS, is_own=False),
+    NavigationEntry("/portal/finance", "Close the month", Scope.STATEMENTS, is_own=False),
     NavigationEntry("/portal/operator/approvals", "Approvals", Scope.STATEMENTS, is_own=False),
     NavigationEntry("/portal/statements", "Statements", Scope.STATEMENTS),
     NavigationEntry("/portal/events", "Why not counted?", Scope.EVENTS),
@@ -93,6 +95,7 @@ class Portal:
     counts: ChannelCounts
     money: MoneyReads
     actions: MoneyActions
+    finance: FinanceReads
     proofs: Proofs
     operator: OperatorReads
     live: LiveStreams

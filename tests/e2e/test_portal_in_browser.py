@@ -166,6 +166,14 @@ def test_an_operator_looks_at_everything_and_sends_a_message_again(page: Page) -
 
 def test_an_approver_goes_from_signing_in_to_a_decision(page: Page) -> None:
     sign_in(page, "fay")
+    looked_at(page, "close", "Close 2026-10")
+    page.get_by_role("link", name="See: conflicts").click()
+    expect(page.get_by_role("row", name="3:1721")).to_contain_text("differs in view_duration")
+    looked_at(page, "conflicts", "Conflicts")
+    page.goto("/portal/finance?period=2026-11")
+    expect(page.get_by_text("1,234.50 USD")).to_be_visible()
+    looked_at(page, "close-open", "Close 2026-11")
+    page.get_by_role("link", name="Approvals").click()
     looked_at(page, "approvals", "Approvals and holds")
     page.get_by_role("link", name="2026-10").click()
     looked_at(page, "waiting", "Statement")

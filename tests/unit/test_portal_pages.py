@@ -45,6 +45,8 @@ PAGES = {
     "/portal/operator/versions": {"olga", "aud"},
     "/portal/operator/dead-letters": {"olga", "aud"},
     "/portal/operator/approvals": {"fay", "aud"},
+    "/portal/finance": {"fay", "aud"},
+    "/portal/finance/waiting/conflicts": {"fay", "aud"},
 }
 """Page → who may see it; `bob` is another creator."""
 OWN_FOR_BOB = {
@@ -117,7 +119,9 @@ def test_the_table_above_names_every_page(client: TestClient) -> None:
     routes = portal_routes(fake_portal(FakePorts()))
     asked = {route.path for route in routes if "POST" not in (route.methods or ())}
     named = {
-        re.sub("-walk_01", "{video_id:path}", re.sub(ANNS, "{statement_id}", re.sub("run-7", "{run_id}", path)))
+        re.sub(
+            "-walk_01", "{video_id:path}", re.sub(ANNS, "{statement_id}", re.sub("run-7", "{run_id}", path))
+        ).replace("waiting/conflicts", "waiting/{kind}")
         for path in PAGES
     }
     assert asked - named == {"/portal", "/portal/static/{path:path}"}

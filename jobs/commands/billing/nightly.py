@@ -8,11 +8,13 @@ from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_estimates import PostgresEstimates
 from billing.books.postgres_holds import PostgresHolds
 from billing.books.postgres_statement import PostgresStatements
+from billing.books.postgres_waiting import PostgresWaiting
 from billing.nightly import work_through_the_night
 from billing.payouts.postgres_bank_differences import bank_differences
 from billing.payouts.postgres_listed_batches import listed_batches
 from billing.period_billing import BillingOrder
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.waiting import note_waiting_work
 from ingestion.contract.periods import Period
 from jobs.commands.billing.figures import record_estimates_and_payouts, record_night, record_waiting
 from jobs.commands.billing.tables import aligned, billed_period_json
@@ -58,12 +60,14 @@ def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitC
             books=PostgresBooks(connect),
             estimates=PostgresEstimates(connect),
         )
+        waiting = note_waiting_work(views, PostgresBooks(connect), PostgresWaiting(connect), now)
     record_night(environ, night)
     record_estimates_and_payouts(environ, night, listed_batches(connect))
     document = {
         "expired_hold_count": expired,
         "finalised_count": night.finalised_count,
         "conflicts": list(night.conflicts),
+        "waiting": dict(waiting),
         "overdue": [
             {
                 "statement_id": each.statement_id,
@@ -87,6 +91,7 @@ def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitC
     }
     rows = [(str(each.period), each.outcome, each.detail) for each in night.months]
     last = [f"{expired} holds expired, {night.finalised_count} approved statements posted"]
+    last += [f"{count} {kind.replace('_', ' ')}s wait for a decision" for kind, count in waiting.items() if count]
     last += [f"approved and not posted: {conflict}" for conflict in night.conflicts]
     last += [f"held too long: {each.overdue_text(now)}" for each in overdue[:OVERDUE_SHOWN]]
     if len(overdue) > OVERDUE_SHOWN:

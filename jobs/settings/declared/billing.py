@@ -4,7 +4,7 @@ from jobs.settings.kinds import LocalPath, Text, Whole
 
 ALLOWED_LATENESS_HOURS = Whole(
     "VIEWLEDGER_ALLOWED_LATENESS_HOURS",
-    read_by="`billing`, `batch`, `run batch`",
+    read_by="`billing`, `batch`, `run batch`, api",
     meaning="how long after the end of a day or period its events may arrive before its traffic is judged and it can "
     "be billed; the same for both",
     default=24,

@@ -1,0 +1,101 @@
+"""Wire finance's pages to the books in PostgreSQL, with the rights of the API's role."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from billing.books.months import PeriodWaits, StateSum, WaitingCount
+from billing.books.postgres_books import PostgresBooks
+from billing.books.postgres_waiting import PostgresWaiting
+from billing.closing import Check, checks_of, forecast, steps_of
+from billing.nightly import left_out, months_to_do
+from billing.payouts.postgres_months import PostgresMonths
+from billing.postgres_session import connector
+from billing.waiting import CONFLICT, LATE_EVENT, TRAFFIC_GROUP
+from ingestion.contract.periods import Period
+from serving_layer.access.postgres_reads import API_ROLE
+from serving_layer.portal.finance_records import ClosingMonth, ClosingRow, PeriodRow, SumRow, WaitingPage, WaitingRow
+
+SHOWN_MAX = 500
+
+
+class PortalFinance:
+    """Implements `serving_layer.portal.finance_ports.FinanceReads`."""
+
+    def __init__(
+        self, url: str, allowed_lateness: timedelta, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        connect = connector(url, API_ROLE)
+        self._allowed_lateness = allowed_lateness
+        self._now = now
+        self._books = PostgresBooks(connect)
+        self._months = PostgresMonths(connect)
+        self._waiting = PostgresWaiting(connect)
+
+    def closing(self, period: Period | None) -> ClosingMonth:
+        """See the port."""
+        now, billed, waiting = self._now(), self._books.billed_periods(), self._waiting.counts()
+        unbilled = unbilled_periods(now.date(), billed)
+        chosen = period or next(iter(unbilled), None) or billed[-1]
+        figures = self._months.figures(chosen)
+        return ClosingMonth(
+            period=chosen,
+            is_billed=chosen in billed,
+            checks=_rows(checks_of(figures, waiting, now=now, allowed_lateness=self._allowed_lateness)),
+            steps=_rows(steps_of(figures, now=now)),
+            forecast=forecast(figures),
+            estimated_at=figures.estimated_at,
+            estimated_version=figures.estimated_version,
+            statements=_sums(figures.statements),
+            payments=_sums(figures.payments),
+            periods=period_rows(billed, unbilled, self._months.waiting(), waiting),
+        )
+
+    def waiting(self, kind: str, period: Period | None) -> WaitingPage:
+        """See the port."""
+        found = self._waiting.counts().get(kind)
+        if found is None:
+            return WaitingPage((), 0, 0, None, None)
+        rows = tuple(WaitingRow(**vars(each)) for each in self._waiting.listed(kind, period, SHOWN_MAX))
+        count = found.of(period)[0] if period else sum(items for items, _ in found.by_day.values())
+        return WaitingPage(rows, count, found.unlisted_count, found.batch_version, found.counted_at)
+
+
+def unbilled_periods(today: date, billed: Sequence[Period]) -> list[Period]:
+    """Return what no run has billed up to this month, the oldest first."""
+    return sorted([*months_to_do(today, billed), *left_out(today, billed)], key=lambda period: period.start_on)
+
+
+def period_rows(
+    billed: Sequence[Period],
+    unbilled: Sequence[Period],
+    statements: Sequence[PeriodWaits],
+    waiting: Mapping[str, WaitingCount],
+) -> tuple[PeriodRow, ...]:
+    """Return a row for each period, newest first; the last one, without a period, has what is in none of them."""
+    waits = {each.period: each.in_review + each.held + each.approved for each in statements}
+    pools = [waiting.get(kind) for kind in (LATE_EVENT, CONFLICT, TRAFFIC_GROUP)]
+    periods = sorted({*billed, *unbilled}, key=lambda period: period.start_on, reverse=True)
+    rows = [
+        PeriodRow(each, each in billed, waits.get(each, 0), *(pool.of(each)[0] if pool else 0 for pool in pools))
+        for each in periods
+    ]
+    elsewhere = [_elsewhere(pool, periods) if pool else 0 for pool in pools]
+    return (*rows, PeriodRow(None, False, 0, *elsewhere)) if any(elsewhere) else tuple(rows)
+
+
+def _elsewhere(pool: WaitingCount, periods: Sequence[Period]) -> int:
+    """Return how many items are on a day of none of the periods, or are not listed."""
+    days = (
+        items
+        for day, (items, _) in pool.by_day.items()
+        if not any(period.start_on <= day < period.end_on for period in periods)
+    )
+    return sum(days) + pool.unlisted_count
+
+
+def _rows(checks: Sequence[Check]) -> tuple[ClosingRow, ...]:
+    return tuple(ClosingRow(each.name, each.state.value, each.sentence, each.count, each.amounts) for each in checks)
+
+
+def _sums(found: Sequence[StateSum]) -> tuple[SumRow, ...]:
+    return tuple(SumRow(each.state, each.currency, each.count, each.amount_micros) for each in found)

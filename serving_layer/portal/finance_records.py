@@ -1,0 +1,95 @@
+"""The records of the pages of finance. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ingestion.contract.periods import Period
+
+
+@dataclass(frozen=True)
+class ClosingRow:
+    """One line of a period's checklist."""
+
+    name: str
+    state: str
+    """`ready`, `waits`, `blocks`, `unknown` or `later`."""
+    sentence: str
+    count: int | None
+    amounts: tuple[tuple[int, str], ...]
+    """Micros and currency of what is at stake, where that is known."""
+
+
+@dataclass(frozen=True)
+class SumRow:
+    """Statements or payments in one state and currency."""
+
+    state: str
+    currency: str
+    count: int
+    amount_micros: int
+
+
+@dataclass(frozen=True)
+class PeriodRow:
+    """A period and what waits in it."""
+
+    period: Period | None
+    """None: all days that are in no other row."""
+    is_billed: bool
+    statements: int
+    """In review, held, or approved and not posted."""
+    late_events: int
+    conflicts: int
+    traffic_groups: int
+
+    @property
+    def waits(self) -> int:
+        """Return how much waits in it."""
+        return self.statements + self.late_events + self.conflicts + self.traffic_groups
+
+
+@dataclass(frozen=True)
+class ClosingMonth:
+    """Everything that who closes a period looks at."""
+
+    period: Period
+    is_billed: bool
+    checks: tuple[ClosingRow, ...]
+    steps: tuple[ClosingRow, ...]
+    forecast: tuple[tuple[int, str], ...]
+    """What the period would earn, by currency; empty if it was not estimated, or is billed."""
+    estimated_at: datetime | None
+    estimated_version: int | None
+    statements: tuple[SumRow, ...]
+    payments: tuple[SumRow, ...]
+    """Of all periods."""
+    periods: tuple[PeriodRow, ...]
+    """All periods, newest first."""
+
+
+@dataclass(frozen=True)
+class WaitingRow:
+    """An event, or a group of events, that waits for a decision."""
+
+    subject_id: str
+    happened_at: datetime
+    received_at: datetime | None
+    event_count: int
+    payee_id: str
+    video_id: str
+    event_id: str
+    remark: str
+
+
+@dataclass(frozen=True)
+class WaitingPage:
+    """What waits of one kind in a period, or in all."""
+
+    rows: tuple[WaitingRow, ...]
+    count: int
+    """All that are listed somewhere; `rows` may be the first of them."""
+    unlisted_count: int
+    """Those of any day that the last night only counted."""
+    version: int | None
+    """The version that they were counted in; None: they were never counted."""
+    counted_at: datetime | None

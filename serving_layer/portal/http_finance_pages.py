@@ -1,0 +1,89 @@
+"""The pages of finance: close the month, and what waits for a decision."""
+
+from functools import partial
+
+from starlette.responses import Response
+
+from ingestion.contract.periods import Period
+from serving_layer.access.access import Scope
+from serving_layer.access.http_access import GuardedRoute
+from serving_layer.portal.http_visit import Portal, Visit, page_route
+
+APPROVALS, WAITING = "/portal/operator/approvals", "/portal/finance/waiting"
+CHECKS = {
+    "settled": ("Settled to the end", "", ""),
+    "judged": ("Traffic judged", "", ""),
+    "traffic_groups": ("Groups under review", f"{WAITING}/traffic-groups", "traffic groups decide"),
+    "conflicts": ("Conflicts", f"{WAITING}/conflicts", "billing conflicts decide"),
+    "late_events": ("Late events", f"{WAITING}/late-events", "billing late decide"),
+    "reconciled": ("Everything reconciled", "", "reconcile"),
+    "terms": ("Catalogue and rates", "", ""),
+    "proposals": ("Imports for a second person", APPROVALS, "billing proposals approve"),
+    "overlaps": ("Overlaps", "", ""),
+    "suspense": ("Suspense", "", "billing catalogue import"),
+    "bank_suspense": ("Suspense at the bank", "", "billing payouts movements --unknown"),
+    "holds": ("Holds", APPROVALS, "billing holds decide"),
+    "appeals": ("Appeals", APPROVALS, "billing appeals decide"),
+}
+"""Check → its title, the page on which one sees what waits, and the command that decides."""
+STEPS = {
+    "run": ("Run", "", "billing run"),
+    "approve": ("Approve", APPROVALS, "billing statements approve"),
+    "post": ("Post", "", "billing nightly"),
+    "pay": ("Pay", "", "billing payouts create"),
+    "reconcile": ("Reconcile with the bank", "", "billing payouts reconcile"),
+}
+KINDS = {
+    "late-events": ("late_event", "Late events", "billing late decide --period PERIOD --as accepted"),
+    "conflicts": ("conflict", "Conflicts", "billing conflicts decide --period PERIOD"),
+    "traffic-groups": ("traffic_group", "Groups of traffic under review", "traffic groups decide"),
+}
+"""Word in the address → the kind, the heading, the command that decides."""
+
+
+def finance_routes(portal: Portal) -> list[GuardedRoute]:
+    """Return the routes; none is for callers bound to a payee."""
+    read = partial(page_route, portal, needs=Scope.STATEMENTS, is_own=False)
+    return [read("/portal/finance", _close), read("/portal/finance/waiting/{kind}", _waiting)]
+
+
+async def _close(visit: Visit) -> Response:
+    period = _period(visit)
+    if isinstance(period, Response):
+        return period
+    month = await visit.ask(None, visit.portal.finance.closing, period)
+    if month is None:
+        return visit.problem(503, "Not now", "The books cannot be read now; try again shortly.")
+    lines = [*month.checks, *month.steps]
+    return visit.page(
+        "finance.html",
+        month=month,
+        titles=CHECKS | STEPS,
+        blocked=sum(each.state == "blocks" for each in lines),
+        waiting=sum(each.state == "waits" for each in lines),
+        unknown=sum(each.state == "unknown" for each in lines),
+        elsewhere=sum(row.waits > 0 for row in month.periods if row.period != month.period),
+    )
+
+
+async def _waiting(visit: Visit) -> Response:
+    if (found := KINDS.get(visit.request.path_params["kind"])) is None:
+        return visit.not_found()
+    period = _period(visit)
+    if isinstance(period, Response):
+        return period
+    kind, heading, command = found
+    page = await visit.ask(None, visit.portal.finance.waiting, kind, period)
+    if page is None:
+        return visit.problem(503, "Not now", "The books cannot be read now; try again shortly.")
+    command = command.replace("PERIOD", str(period) if period else "PERIOD")
+    return visit.page("waiting.html", page=page, kind=kind, heading=heading, command=command, period=period)
+
+
+def _period(visit: Visit) -> Period | Response | None:
+    """Return the period in the address, None without one, or the page that says which forms there are."""
+    text = visit.request.query_params.get("period", "")
+    try:
+        return Period.parse(text) if text else None
+    except ValueError as error:
+        return visit.problem(422, "No such period", f"{error}.")

@@ -1,0 +1,107 @@
+"""The port of finance's pages in memory: a month that ended, in which something waits of each kind."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from ingestion.contract.periods import Period
+from ingestion.contract.unavailable import Part, UnavailableError
+from serving_layer.portal.finance_records import (
+    ClosingMonth,
+    ClosingRow,
+    PeriodRow,
+    SumRow,
+    WaitingPage,
+    WaitingRow,
+)
+
+SEPTEMBER, OCTOBER, NOVEMBER = (Period.parse(f"2026-{month:02d}") for month in (9, 10, 11))
+COUNTED_AT = datetime(2026, 11, 25, 3, tzinfo=UTC)
+CLEAN = ("suspense", "settled", "judged", "terms", "overlaps", "holds", "appeals")
+
+
+class FakeFinance:
+    """Implements `serving_layer.portal.finance_ports.FinanceReads`. `away`: the parts that do not answer."""
+
+    def __init__(self, away: Collection[str]) -> None:
+        self.away = away
+
+    def closing(self, period: Period | None) -> ClosingMonth:
+        self._needs_postgres()
+        if period in (SEPTEMBER, NOVEMBER):
+            return self._quiet(period)
+        checks = [ClosingRow(name, "ready", "As it should be.", None, ()) for name in CLEAN]
+        checks += [
+            ClosingRow("conflicts", "waits", "575 events came with the id of another one.", 575, ()),
+            ClosingRow("late_events", "unknown", "Not counted yet: `billing nightly` counts them.", None, ()),
+            ClosingRow("reconciled", "blocks", "<b>raw</b> and batch differ.", None, ()),
+            ClosingRow("bank_suspense", "waits", "The bank booked it.", None, ((-12_500_000, "EUR"), (3, "USD"))),
+            ClosingRow("proposals", "waits", "Imports that wait.", 1, ()),
+            ClosingRow("traffic_groups", "ready", "None.", 0, ()),
+        ]
+        steps = [
+            ClosingRow("run", "ready", "The period is billed.", 1_054, ((9_876_543_210_000, "USD"),)),
+            ClosingRow("approve", "waits", "2 statements wait for a second person.", 2, ((26_442_000, "USD"),)),
+            ClosingRow("post", "ready", "Every statement is posted.", 0, ()),
+            ClosingRow("pay", "later", "After the step before.", None, ()),
+            ClosingRow("reconcile", "ready", "No payment waits for the bank.", 0, ()),
+        ]
+        return ClosingMonth(
+            period=OCTOBER,
+            is_billed=True,
+            checks=tuple(checks),
+            steps=tuple(steps),
+            forecast=(),
+            estimated_at=None,
+            estimated_version=None,
+            statements=(
+                SumRow("finalised", "USD", 1_052, 9_850_101_210_000),
+                SumRow("in_review", "USD", 2, 26_442_000),
+            ),
+            payments=(SumRow("settled", "EUR", 12, 5_000_000),),
+            periods=_PERIODS,
+        )
+
+    def _quiet(self, period: Period) -> ClosingMonth:
+        later = tuple(
+            ClosingRow(name, "later", "Its turn comes.", None, ()) for name in ("run", "approve", "post", "pay")
+        )
+        is_open = period == NOVEMBER
+        return ClosingMonth(
+            period=period,
+            is_billed=False,
+            checks=tuple(ClosingRow(name, "ready", "As it should be.", None, ()) for name in CLEAN),
+            steps=later,
+            forecast=((1_234_500_000, "USD"), (7_000_000, "EUR")) if is_open else (),
+            estimated_at=COUNTED_AT if is_open else None,
+            estimated_version=7 if is_open else None,
+            statements=(),
+            payments=(),
+            periods=_PERIODS,
+        )
+
+    def waiting(self, kind: str, period: Period | None) -> WaitingPage:
+        self._needs_postgres()
+        if kind == "late_event":
+            return WaitingPage((), 0, 0, None, None)
+        if kind == "traffic_group":
+            name = "2026-10-03/crowd/ann/40-0123456789ab"
+            row = WaitingRow(name, COUNTED_AT, None, 40, "ann", "", "", "one_place")
+            return WaitingPage((row,), 1, 0, 7, COUNTED_AT)
+        if period == SEPTEMBER:
+            return WaitingPage((), 0, 0, 7, COUNTED_AT)
+        remark = "first 3:17; differs in view_duration"
+        event_id = "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b"
+        row = WaitingRow("3:1721", COUNTED_AT, COUNTED_AT, 1, "", "-walk_01", event_id, remark)
+        return WaitingPage((row,), 575, 12, 7, COUNTED_AT)
+
+    def _needs_postgres(self) -> None:
+        if Part.POSTGRES in self.away:
+            raise UnavailableError(Part.POSTGRES, "gone")
+
+
+_PERIODS = (
+    PeriodRow(NOVEMBER, False, 0, 0, 0, 0),
+    PeriodRow(OCTOBER, True, 2, 0, 575, 0),
+    PeriodRow(SEPTEMBER, False, 0, 0, 0, 0),
+    PeriodRow(None, False, 0, 383, 0, 0),
+)

@@ -55,6 +55,7 @@ INVALID_FROM, REVIEW_FROM = 6, 3
 """Some of the views of a viewer with as many on a day and the day before are invalid, or under review."""
 TOO_MANY, MANY = DayReason.MORE_HOURS_THAN_A_DAY.code, DayReason.PLAYS_AT_ONCE.code
 SENTENCES = {TOO_MANY: "More views than anybody watches", MANY: "Many views"}
+VIDEOS_OF_A_FAN = 20
 RULED_FROM = START.date() - timedelta(days=6)
 
 
@@ -314,15 +315,19 @@ def test_late_events_of_a_hostile_sender_change_no_outcome_and_delay_no_bill(
     assert rebuild_once(run.ports()).state == "equal"
 
 
-def judged_fans(run: MemoryRun) -> tuple[TrafficGroup, date]:
-    """Publish twelve views of one video, of which one group of two is under review."""
+def judged_fans(run: MemoryRun, count: int = 1) -> list[TrafficGroup]:
+    """Publish twelve views on a day of each fan, of which one group of two is under review; return the groups."""
     noon = START - timedelta(days=2)
-    for number in range(12):
-        run.log.append(number % 2, START, view(number, "fan" if number < 8 else f"viewer {number}", noon))
+    for fan in range(count):
+        for number in range(12):
+            user = f"fan {fan}" if number < 8 else f"viewer {fan} {number}"
+            run.log.append(number % 2, START, view(VIDEOS_OF_A_FAN * fan + number, user, noon - timedelta(days=fan)))
     assert run_once(run.ports(), TOPIC).version == 1
-    (group,) = groups_under_review(run)
-    assert (group.day, group.reason, group.payee_id, group.event_count) == (noon.date(), MANY, "", 2)
-    return group, noon.date()
+    groups = sorted(groups_under_review(run), key=lambda group: group.day, reverse=True)
+    assert [(group.day, group.reason, group.payee_id, group.event_count) for group in groups] == [
+        ((noon - timedelta(days=fan)).date(), MANY, "", 2) for fan in range(count)
+    ]
+    return groups
 
 
 def groups_under_review(run: MemoryRun) -> list[TrafficGroup]:
@@ -330,36 +335,40 @@ def groups_under_review(run: MemoryRun) -> list[TrafficGroup]:
     return groups_of(run.warehouse.tables.at(TRAFFIC_OUTCOMES, version.snapshots[TRAFFIC_OUTCOMES]))
 
 
-def totals_of(run: MemoryRun) -> tuple[int, int]:
+def totals_by_fan(run: MemoryRun, count: int) -> list[tuple[int, int]]:
+    """The views and billable views of each fan's videos."""
     version = run.versions.published[-1]
     rows = run.warehouse.tables.at(VIEWS_BY_VIDEO, version.snapshots[VIEWS_BY_VIDEO]).collect()
-    return sum(row.views for row in rows), sum(row.billable_views for row in rows)
+    of_fan = [[row for row in rows if int(row.video_id[1:]) // VIDEOS_OF_A_FAN == fan] for fan in range(count)]
+    return [(sum(row.views for row in each), sum(row.billable_views for row in each)) for each in of_fan]
 
 
 @pytest.mark.usefixtures("empty_tables")
-@pytest.mark.parametrize(("outcome", "moved"), [("released", (0, 2)), ("confirmed", (-2, 0))])
-def test_a_decision_alone_starts_a_run_and_moves_the_events_of_its_group(
-    spark: SparkSession, tmp_path: Path, outcome: str, moved: tuple[int, int]
-) -> None:
+def test_decisions_alone_start_a_run_and_move_the_events_of_their_groups(spark: SparkSession, tmp_path: Path) -> None:
     run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, whole_gate, traffic_rules=RULES)
-    group, day = judged_fans(run)
-    before = totals_of(run)
-    decision = TrafficDecision(group, TrafficOutcome(outcome))
-    run.traffic_decisions.decided.add(decision)
+    groups = judged_fans(run, 2)
+    before = totals_by_fan(run, 2)
+    outcomes = (TrafficOutcome.RELEASED, TrafficOutcome.CONFIRMED)
+    decisions = {TrafficDecision(group, outcome) for group, outcome in zip(groups, outcomes, strict=True)}
+    run.traffic_decisions.decided |= decisions
     assert run_once(run.ports(), TOPIC).version == 2
-    assert run.versions.published[-1].traffic_decisions == (decision,)
-    now = totals_of(run)
-    assert (now[0] - before[0], now[1] - before[1]) == moved
+    assert set(run.versions.published[-1].traffic_decisions) == decisions
+    (released, confirmed), (released_before, confirmed_before) = totals_by_fan(run, 2), before
+    assert released == (released_before[0], released_before[1] + 2)
+    assert confirmed == (confirmed_before[0] - 2, confirmed_before[1])
     assert groups_under_review(run) == []
     assert of_change(spark, run.versions, 1) == []
     assert run_once(run.ports(), TOPIC).state == "nothing_new", "a decision is applied once"
-    # the rules judge the day again, and what was decided stays; a later member is a group of its own
-    run.log.append(1, START, view(100, "fan", START - timedelta(days=2)))
+    # the rules judge the days again, and what was decided stays; a later member is a group of its own
+    for fan in range(2):
+        run.log.append(1, START, view(VIDEOS_OF_A_FAN * fan + 12, f"fan {fan}", START - timedelta(days=2 + fan)))
     run.log.now += timedelta(days=7)
     assert run_once(run.ports(), TOPIC).version == 3
-    assert run.versions.published[-1].day_rules[day].seen != run.versions.published[0].day_rules[day].seen
-    decided = [row for row in stored_rows(run, run.versions.published[-1]).values() if row[2] == outcome]
-    assert len(decided) == group.event_count
+    first, newest = run.versions.published[0], run.versions.published[-1]
+    rows = stored_rows(run, newest).values()
+    for group, outcome in zip(groups, outcomes, strict=True):
+        assert newest.day_rules[group.day].seen != first.day_rules[group.day].seen
+        assert len([row for row in rows if (row[0], row[2]) == (group.day, outcome)]) == group.event_count
     assert rebuild_once(run.ports()).state == "equal"
 
 
@@ -368,7 +377,7 @@ def test_a_decision_on_a_group_that_has_other_events_by_now_changes_nothing(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate, traffic_rules=RULES)
-    group, _ = judged_fans(run)
+    (group,) = judged_fans(run)
     before = outcomes_of(run)
     other = replace(group, set_hash="0" * 32)
     run.traffic_decisions.decided.add(TrafficDecision(other, TrafficOutcome.CONFIRMED))
@@ -379,7 +388,7 @@ def test_a_decision_on_a_group_that_has_other_events_by_now_changes_nothing(
 @pytest.mark.usefixtures("empty_tables")
 def test_a_rebuild_names_events_that_nobody_released(spark: SparkSession, tmp_path: Path) -> None:
     run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate, traffic_rules=RULES)
-    group, _ = judged_fans(run)
+    (group,) = judged_fans(run)
     version, tables = run.versions.published[0], run.warehouse.tables
     spark.sql(f"UPDATE {NAMESPACE}.{TRAFFIC_OUTCOMES} SET outcome = 'released' WHERE outcome = 'review'")
     snapshots = {**version.snapshots, TRAFFIC_OUTCOMES: tables.main(TRAFFIC_OUTCOMES) or 0}

@@ -1,6 +1,6 @@
 """Count everything again from the raw table, to prove that the incremental result equals one count."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -163,18 +163,23 @@ class Recount:
 
     def _differences(self) -> list[Difference]:
         found = []
+        published, recounted = self._contents(self._published), self._contents(self._recounted)
         for name, part in _COMPARED_BY.items():
-            both = {"published": self._published(name), "recounted": self.tables.on_branch(name, self.branch)}
-            content = contents({side: _with_parts(rows) for side, rows in both.items()}, by=dict.fromkeys(both, part))
-            parts = sorted({str(key) for _, key in content})
-            for key in parts:
-                sides = [content.get((side, key), Content()) for side in both]
+            for key in sorted({*published[name], *recounted[name]}):
+                sides = [content[name].get(key, Content()) for content in (published, recounted)]
                 if sides[0] != sides[1]:
-                    found.append(Difference(name, "" if part == "whole" else key, sides[0], sides[1]))
-            total = sum((content.get(("recounted", key), Content()) for key in parts), Content())
+                    found.append(Difference(name, "" if part == "whole" else key, *sides))
+            total = sum(recounted[name].values(), Content())
             manifest = Content.parse(self.version.row_counts[name], self.version.content_hashes[name])
             if not found and total != manifest:
                 found.append(Difference(name, "", manifest, total))
+        return found
+
+    def _contents(self, read: Callable[[str], DataFrame]) -> dict[str, dict[str, Content]]:
+        """Return the contents of all tables by their parts, in one Spark job."""
+        found: dict[str, dict[str, Content]] = {name: {} for name in _COMPARED_BY}
+        for (name, part), content in contents({name: _with_parts(read(name)) for name in found}, _COMPARED_BY).items():
+            found[name][str(part)] = content
         return found
 
     def drop(self) -> None:
@@ -187,6 +192,9 @@ class Recount:
 
     def _published(self, name: str) -> DataFrame:
         return self.tables.at(name, self.version.snapshots[name])
+
+    def _recounted(self, name: str) -> DataFrame:
+        return self.tables.on_branch(name, self.branch)
 
 
 def _with_parts(rows: DataFrame) -> DataFrame:

@@ -124,7 +124,7 @@ def test_metadata_levels_off_over_many_versions(spark: SparkSession, tmp_path: P
     versions, upkeep = published(run, random.Random(5), 1), IcebergUpkeep(spark)
     tables = IcebergTables(spark)
     for number in range(2, 40):
-        tables.tag(f"v{number}", versions[0].snapshots)
+        tables.tag(f"v{number}", {EVENTS: versions[0].snapshots[EVENTS]})
         upkeep.repair(versions[0], [])
         upkeep.drop_tags([number], 0)
     metadata = [path for path in files_of(spark, EVENTS) if path.name.endswith(".metadata.json")]

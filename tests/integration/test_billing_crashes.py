@@ -63,8 +63,9 @@ def killed_before_statement(url: str, number: int) -> None:
 
 def test_a_run_killed_before_any_step_and_run_again_is_complete(url: str) -> None:
     ledger, killed = PostgresBooks(connector(url)), 0
-    # A process of its own start: a fork would share this process's connections.
-    processes = multiprocessing.get_context("spawn")
+    # Forks of a process that has no connections: one of this process would share ours.
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["pytest", "tests.billing_fakes", "tests.billing_postgres", "tests.cutting_proxy"])
     for number in range(60):
         child = processes.Process(target=killed_before_statement, args=(url, number))
         child.start()

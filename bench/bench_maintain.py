@@ -134,8 +134,10 @@ class Archive:
             published_at=published_at,
         )
         self._store.begin(RunEntry(version.run_id, "incremental", "running", None, published_at, None))
-        counts = [VideoCount(each, number, number) for each in chosen]
-        days = [DayChange(each, "2026-01-01", 1, 1, [CellChange(number % 96, "DE", "tv", 1, 1)]) for each in chosen]
+        counts = [VideoCount(each, number, number, 60 * number) for each in chosen]
+        days = [
+            DayChange(each, "2026-01-01", 1, 1, 60, [CellChange(number % 96, "DE", "tv", 1, 1, 60)]) for each in chosen
+        ]
         staged = StagedCounts(
             self._staging.store_counts(version.run_id, 0, counts), self._staging.store_days(version.run_id, 0, days)
         )

@@ -31,8 +31,8 @@ SIZE = """
     SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
     WHERE relkind = 'r' AND relnamespace = %s::regnamespace"""
 COUNTS = """
-    INSERT INTO published.video_counts (video_id, version, views, billable_views)
-    SELECT left(md5(number::text), 11), 1, number, number / 2 FROM generate_series(1, {}) AS number"""
+    INSERT INTO published.video_counts (video_id, version, views, billable_views, watched_seconds)
+    SELECT left(md5(number::text), 11), 1, number, number / 2, 60 * number FROM generate_series(1, {}) AS number"""
 
 
 def main() -> None:

@@ -238,12 +238,17 @@ class MemoryVersions:
                 still_open = [each for each in still_open if found.days not in (None, each.days)]
         return still_open
 
-    def counts_at(self, version: int) -> dict[str, tuple[int, int]]:
-        return {each.video_id: (each.views, each.billable_views) for at, each in self.counts if at <= version}
+    def counts_at(self, version: int) -> dict[str, tuple[int, int, int]]:
+        """Return views, billable views and watched seconds of each video."""
+        return {
+            each.video_id: (each.views, each.billable_views, each.watched_seconds)
+            for at, each in self.counts
+            if at <= version
+        }
 
-    def counts_now(self) -> dict[str, tuple[int, int]]:
+    def counts_now(self) -> dict[str, tuple[int, int, int]]:
         newest = self.counts_at(len(self.published))
-        return {video_id: counts for video_id, counts in newest.items() if counts != (0, 0)}
+        return {video_id: counts for video_id, counts in newest.items() if counts != (0, 0, 0)}
 
 
 @dataclass

@@ -166,7 +166,7 @@ class FakeWarehouse:
 
     def stage_counts(self, branch: Branch) -> StagedCounts:
         self._step("stage_counts")
-        return StagedCounts(self.staging.store_counts(branch.run_id, 0, [VideoCount("a", self.views, 0)]))
+        return StagedCounts(self.staging.store_counts(branch.run_id, 0, [VideoCount("a", self.views, 0, 0)]))
 
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:
         self._step("tag")

@@ -111,6 +111,8 @@ class FakePorts:
         self.rows[WAITING] = _in_state(_statement("ann", WAITING), "in_review", "above the limit")
         self.missing = Part.REDIS
         """The part by which an incomplete count misses views."""
+        self.is_unsummed = False
+        """Whether the version is of a release that summed no watched seconds."""
         self.since = 0
         """Views since the page was made, one more whenever a stream reads."""
         self.requests: dict[str, str] = {}
@@ -184,7 +186,12 @@ class FakePorts:
         self._needs_postgres()
         number = (span.end_on - span.start_on).days
         return [
-            DayCount(span.start_on + timedelta(days=each), 2_000 + (each * 7_919) % 900, 1_500 + (each * 7_919) % 400)
+            DayCount(
+                span.start_on + timedelta(days=each),
+                2_000 + (each * 7_919) % 900,
+                1_500 + (each * 7_919) % 400,
+                None if self.is_unsummed else 90_000 + (each * 7_919) % 60_000,
+            )
             for each in range(number)
         ]
 

@@ -119,22 +119,27 @@ def reader_of(published: FakePublished, speed: FakeSpeed, **settings: Any) -> Co
     return CountsReader(published, published, speed, **settings)
 
 
+HistoryEvent = tuple[int, str, datetime, str, str, bool, int]
+
+
 class FakeHistory:
-    """The port `SettledHistory` over events: (version, video, instant, country, device, is billable)."""
+    """The port `SettledHistory` over events: (version, video, instant, country, device, is billable, seconds)."""
 
     def __init__(self) -> None:
         self.versions: dict[int, tuple[ServedVersion, datetime]] = {}
         self.expired: dict[int, datetime] = {}
         self.expires_while_read: int | None = None
         """A version that a maintenance expires while sums are read."""
-        self.events: list[tuple[int, str, datetime, str, str, bool]] = []
+        self.events: list[HistoryEvent] = []
+        self.unsummed_until = 0
+        """The last version of a release that summed no watched seconds."""
         self.invalid_changes: list[tuple[int, str, date, str, int, tuple[str, ...]]] = []
         """(version, video, day, class, events, samples)."""
         self.unsettled_days: set[date] = set()
         self.is_away = False
         self.is_slow = False
 
-    def publish(self, number: int, published_at: datetime, *events: tuple[str, datetime, str, str, bool]) -> None:
+    def publish(self, number: int, published_at: datetime, *events: tuple[str, datetime, str, str, bool, int]) -> None:
         self.versions[number] = (version(number), published_at)
         self.events += [(number, *event) for event in events]
 
@@ -164,15 +169,19 @@ class FakeHistory:
 
     def series(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[WindowSum]:
         found: dict[tuple[int, str, str], list[int]] = {}
-        for _, video_id, instant, country, device, is_billable in self._up_to(version):
+        for _, video_id, instant, country, device, is_billable, seconds in self._up_to(version):
             quarter = int(instant.timestamp()) // 900
             if video_id in video_ids and query.edges[0] <= quarter < query.edges[-1]:
                 window = bisect_right(query.edges, quarter) - 1
                 group = (country if "country" in query.group_by else "", device if "device" in query.group_by else "")
-                sums = found.setdefault((window, *group), [0, 0])
+                sums = found.setdefault((window, *group), [0, 0, 0])
                 sums[0] += 1
                 sums[1] += is_billable
-        return [WindowSum(*key, *sums) for key, sums in found.items()]
+                sums[2] += seconds
+        return [
+            WindowSum(*key, views, billable, seconds if version > self.unsummed_until else None)
+            for key, (views, billable, seconds) in found.items()
+        ]
 
     def invalid(self, video_ids: Sequence[str], version: int, start_on: date, end_on: date) -> list[InvalidSum]:
         self._check()
@@ -188,7 +197,7 @@ class FakeHistory:
 
     def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
         found: dict[str, list[int]] = {}
-        for _, video_id, instant, _, _, is_billable in self._up_to(version):
+        for _, video_id, instant, _, _, is_billable, _ in self._up_to(version):
             is_ranked = query.among is None or video_id in query.among
             if is_ranked and query.start_on <= instant.date() < query.end_on:
                 sums = found.setdefault(video_id, [0, 0])
@@ -197,7 +206,7 @@ class FakeHistory:
         ranked = [VideoSum(video_id, *sums) for video_id, sums in found.items() if sums[query.by != "views"]]
         return sorted(ranked, key=lambda each: (-getattr(each, query.by), each.video_id))[:most]
 
-    def _up_to(self, version: int) -> list[tuple[int, str, datetime, str, str, bool]]:
+    def _up_to(self, version: int) -> list[HistoryEvent]:
         self._check()
         if version == self.expires_while_read:
             self.expired[version] = SETTLED_UNTIL

@@ -22,6 +22,7 @@ from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.published.spark_connect_server import TOKEN_VARIABLE
 from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
+from batch_layer.reconciling.spark_videos import COUNTS
 from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from ingestion.contract.offsets import OffsetVector
@@ -189,20 +190,25 @@ class MemoryServed:
 
     def counts_between(self, after: int, until: int) -> DataFrame:
         newest = {each.video_id: each for at, each in self.versions.counts if after < at <= until}
-        rows = [(each.video_id, None, each.views, each.billable_views) for each in newest.values()]
+        rows = [
+            (each.video_id, None, each.views, each.billable_views, each.watched_seconds or 0)
+            for each in newest.values()
+        ]
         return self._frame(rows).drop("event_day")
 
     def days_between(self, after: int, until: int) -> DataFrame:
         rows = [
-            (each.video_id, date.fromisoformat(each.event_day), each.views, each.billable_views)
+            (
+                each.video_id,
+                date.fromisoformat(each.event_day),
+                each.views,
+                each.billable_views,
+                each.watched_seconds or 0,
+            )
             for at, each in self.versions.days
             if after < at <= until
         ]
-        return (
-            self._frame(rows)
-            .groupBy("video_id", "event_day")
-            .agg(F.sum("views").alias("views"), F.sum("billable_views").alias("billable_views"))
-        )
+        return self._frame(rows).groupBy("video_id", "event_day").agg(*[F.sum(name).alias(name) for name in COUNTS])
 
     def invalid_between(self, after: int, until: int) -> DataFrame:
         sums: Counter[tuple[date, str]] = Counter()
@@ -212,8 +218,8 @@ class MemoryServed:
         kinds = "event_day date, invalid_class string, events bigint"
         return self.spark.createDataFrame([(*key, events) for key, events in sums.items()], kinds)
 
-    def _frame(self, rows: Sequence[tuple[str, date | None, int, int]]) -> DataFrame:
-        kinds = {"video_id": pa.string(), "event_day": pa.date32(), "views": pa.int64(), "billable_views": pa.int64()}
+    def _frame(self, rows: Sequence[tuple[str, date | None, int, int, int]]) -> DataFrame:
+        kinds = {"video_id": pa.string(), "event_day": pa.date32(), **dict.fromkeys(COUNTS, pa.int64())}
         columns = zip(*rows, strict=True) if rows else ((),) * len(kinds)
         arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds.values(), strict=True)]
         return self.spark.createDataFrame(pa.table(arrays, names=list(kinds)))

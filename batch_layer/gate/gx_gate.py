@@ -161,7 +161,8 @@ def _all_counts(subject: Subject) -> DataFrame:
     for each in AGGREGATES:
         events, *others = each.measures
         missing = sum((F.col(name).isNull().cast("int") for name in each.columns), start=F.lit(0))
-        billable = F.col(others[0]) if others else F.lit(0)
+        billable = F.col("billable_views") if others else F.lit(0)
+        seconds = F.col("watched_seconds") if others else F.lit(0)
         country = F.col("country") if "country" in each.keys else F.lit(None).cast("string")
         verdict = F.col("verdict") if "verdict" in each.keys else F.lit(None).cast("string")
         video_id = F.col("video_id") if "video_id" in each.keys else F.lit(None).cast("string")
@@ -170,6 +171,8 @@ def _all_counts(subject: Subject) -> DataFrame:
             missing.alias("missing_fields"),
             F.col(events).alias("views"),
             billable.cast("bigint").alias("billable_views"),
+            seconds.cast("bigint").alias("watched_seconds"),
+            (F.col(events) * VIEW_DURATION_SECONDS_MAX).alias("watched_seconds_max"),
             country.alias("country"),
             verdict.alias("verdict"),
             video_id.alias("video_id"),
@@ -185,6 +188,10 @@ def _of_counts() -> list[Any]:
         gxe.ExpectColumnValuesToBeBetween(column="views", min_value=1),
         gxe.ExpectColumnValuesToBeBetween(column="billable_views", min_value=0),
         gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="views", column_B="billable_views", or_equal=True),
+        gxe.ExpectColumnValuesToBeBetween(column="watched_seconds", min_value=0),
+        gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A="watched_seconds_max", column_B="watched_seconds", or_equal=True
+        ),
         gxe.ExpectColumnValuesToMatchRegex(column="country", regex=_COUNTRY),
         gxe.ExpectColumnValuesToBeInSet(column="verdict", value_set=[each.value for each in Verdict]),
     ]

@@ -79,18 +79,20 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
     hour = _Sum("tally: events", ("partition", "event_hour"))
     rejected = _Sum("rejected_events: rows")
     of_partition = _Sum("tally: events of all hours", ("partition",))
-    day_views, day_billable = _day_sums("views_by_video_day")
-    detail_views, detail_billable = _day_sums("views_by_detail")
+    seconds = "if(verdict = 'counted', view_duration, 0)"
     viewers = _Sum("viewers: rows", ("partition",))
-    total_views, total_billable = _Sum("views_by_video: views"), _Sum("views_by_video: billable views")
+    of_views = {
+        VIEWS_BY_DETAIL: _measures("views_by_detail", "event_day"),
+        VIEWS_BY_VIDEO_DAY: _measures("views_by_video_day", "event_day"),
+        VIEWS_BY_VIDEO: _measures("views_by_video"),
+    }
     of_events = [
         hour.expected("1"),
-        day_views.expected(counted),
-        day_billable.expected(billable),
-        detail_views.expected(counted),
-        detail_billable.expected(billable),
-        total_views.expected(counted),
-        total_billable.expected(billable),
+        *[
+            measure.expected(value)
+            for measures in of_views.values()
+            for measure, value in zip(measures.values(), (counted, billable, seconds), strict=True)
+        ],
         viewers.expected("int(verdict <> 'rejected')"),
     ]
     tally = [
@@ -102,9 +104,11 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
         *_gains(subject, EVENTS, of_events),
         *_gains(subject, VIEWERS, [viewers.found("1")]),
         *_gains(subject, TALLY, tally),
-        *_gains(subject, VIEWS_BY_DETAIL, [detail_views.found("views"), detail_billable.found("billable_views")]),
-        *_gains(subject, VIEWS_BY_VIDEO_DAY, [day_views.found("views"), day_billable.found("billable_views")]),
-        *_gains(subject, VIEWS_BY_VIDEO, [total_views.found("views"), total_billable.found("billable_views")]),
+        *[
+            gain
+            for table, measures in of_views.items()
+            for gain in _gains(subject, table, [measure.found(column) for column, measure in measures.items()])
+        ],
         _parts(_rows(spark, subject.archived.rows_by_partition.items()), of_partition.expected("number")),
         *_of_removed(spark, subject.removals, viewers, rejected),
         # keys that appear twice
@@ -179,8 +183,10 @@ class _Part(NamedTuple):
     expected: str = "0"
 
 
-def _day_sums(table: str) -> tuple[_Sum, _Sum]:
-    return _Sum(f"{table}: views", ("event_day",)), _Sum(f"{table}: billable views", ("event_day",))
+def _measures(table: str, *keys: str) -> Mapping[str, _Sum]:
+    """Return the sum of each measure of a table of views, by its column."""
+    columns = ("views", "billable_views", "watched_seconds")
+    return {name: _Sum(f"{table}: {name.replace('_', ' ')}", keys) for name in columns}
 
 
 def _named(key: str) -> str:

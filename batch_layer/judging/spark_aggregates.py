@@ -109,5 +109,5 @@ def last_totals(parts: Sequence[CellChanges]) -> DataFrame:
         found = rows if found is None else found.unionByName(rows)
     if found is None:
         raise RuntimeError("derive comes first")
-    last = F.max_by(F.struct("views", "billable_views"), "part").alias("counts")
+    last = F.max_by(F.struct(*BY_VIDEO.measures), "part").alias("counts")
     return found.groupBy("video_id").agg(last).select("video_id", "counts.*")

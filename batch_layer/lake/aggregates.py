@@ -32,7 +32,7 @@ class Aggregate:
         return (*self.keys, *self.measures)
 
 
-_VIEWS = {"views": "1", "billable_views": "int(billability <=> 'billable')"}
+_VIEWS = {"views": "1", "billable_views": "int(billability <=> 'billable')", "watched_seconds": "view_duration"}
 
 TALLY = Aggregate(
     "tally",

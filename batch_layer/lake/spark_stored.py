@@ -1,6 +1,6 @@
 """Look up stored rows by narrow keys, so that no more than these columns is read of the rows that do not match."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import date
 
 from pyspark.sql import DataFrame
@@ -26,6 +26,11 @@ def days_of(found: Kept) -> frozenset[date]:
     if not found.count:
         return frozenset()
     return frozenset(row.event_day for row in found.rows.select("event_day").distinct().collect())
+
+
+def with_measures(rows: DataFrame, measures: Iterable[str]) -> DataFrame:
+    """Return rows of an aggregate with zeros in the place of measures that an earlier release did not sum."""
+    return rows.withColumns({name: F.lit(0).cast("bigint") for name in measures if name not in rows.columns})
 
 
 def with_position(rows: DataFrame) -> DataFrame:

@@ -75,6 +75,7 @@ _REASONS = Column(
 _COUNTS = (
     Column("views", "bigint", "Counted events"),
     Column("billable_views", "bigint", "Counted events that are billable under the policy"),
+    Column("watched_seconds", "bigint", "Seconds watched in the counted events: the sum of their view_duration"),
 )
 _POLICY = Column("policy_version", "int", "The counting policy of the event day")
 _VALUE = Column("value", "binary", "The message's value, untouched")

@@ -4,19 +4,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
+from typing import NamedTuple
 
 from batch_layer.lake.content import Content, Place
 from ingestion.contract.offsets import OffsetRange, OffsetVector
 from ingestion.contract.settled import BilledVideo
 from ingestion.contract.version import PublishedVersion
 
-Counts = tuple[int, int]
-"""Views and billable views."""
 Days = tuple[date, ...]
 """Days in UTC, in ascending order."""
 DIFFERENCES_MAX = 100
 """The maximum of stored differences: the first ones are nearest to the cause."""
 SERVED = "PostgreSQL"
+
+
+class VideoMeasures(NamedTuple):
+    """The compared measures of a video."""
+
+    views: int
+    billable_views: int
+    watched_seconds: int
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class VideoTotals:
     """The counts of one video, of all days or of one, by where they were found, in the order of the flow."""
 
     video_id: str
-    by_source: Mapping[str, Counts]
+    by_source: Mapping[str, VideoMeasures]
     day: date | None = None
 
 
@@ -135,5 +142,5 @@ def billed_differences(
     return found
 
 
-def _text(counts: Counts) -> str:
-    return f"{counts[0]} views ({counts[1]} billable)"
+def _text(counts: VideoMeasures) -> str:
+    return f"{counts.views} views ({counts.billable_views} billable, {counts.watched_seconds} seconds watched)"

@@ -12,16 +12,15 @@ from pyspark.sql import functions as F
 from batch_layer.archive.archive_files import CHANGED, Hours, by_place, file_sentence
 from batch_layer.archive.removals import Removals
 from batch_layer.lake.iceberg_tables import IcebergTables
+from batch_layer.lake.spark_stored import with_measures
 from batch_layer.lake.tables import RAW_EVENTS, TALLY, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.reconciliation import SERVED, Days, VersionChange, gain_differences
 from batch_layer.reconciling.spark_comparison import naming, offset_differences, raw_by_file
 from batch_layer.reconciling.spark_invalid import compared_invalid
 from batch_layer.reconciling.spark_served import ServedCounts
-from batch_layer.reconciling.spark_videos import compared_videos
+from batch_layer.reconciling.spark_videos import COUNTS, compared_videos
 from ingestion.contract.version import PublishedVersion
-
-_COUNTS = ("views", "billable_views")
 
 
 class SparkChangeComparison:
@@ -60,16 +59,16 @@ class SparkChangeComparison:
             changed = served_days.select("event_day").union(served_invalid.select("event_day"))
             changed_on = {row.event_day for row in changed.distinct().collect()}
             days = tuple(sorted({*changed_on, *self._store.judged_days(after, until)}))
-            by_day = tables.gained(VIEWS_BY_VIDEO_DAY, days, ("video_id", "event_day"), _COUNTS).persist()
+            by_day = tables.gained(VIEWS_BY_VIDEO_DAY, days, ("video_id", "event_day"), COUNTS).persist()
             _, of_days = compared_videos({VIEWS_BY_VIDEO_DAY: by_day, SERVED: served_days}, by_day=True)
             served = self._served.counts_between(after, until).persist()
             tally = tables.gained(TALLY, days, ("event_day", "verdict", "reason"), ("event_count",))
             of_days += compared_invalid(tally, served_invalid)
-            gained = by_day.groupBy("video_id").agg(*[F.sum(name).alias(name) for name in _COUNTS])
-            of_gained = gained.where("views <> 0 OR billable_views <> 0").select("video_id")
+            gained = by_day.groupBy("video_id").agg(*[F.sum(name).alias(name) for name in COUNTS])
+            of_gained = gained.where(" OR ".join(f"{name} <> 0" for name in COUNTS)).select("video_id")
             video_ids = of_gained.union(served.select("video_id")).distinct()
             now, before = (
-                tables.at(VIEWS_BY_VIDEO, version).select("video_id", *_COUNTS).join(video_ids, "video_id", "left_semi")
+                _of(with_measures(tables.at(VIEWS_BY_VIDEO, version), COUNTS).select("video_id", *COUNTS), video_ids)
                 for version in (change.version, change.former)
             )
             totals = {VIEWS_BY_VIDEO_DAY: before.unionByName(gained), VIEWS_BY_VIDEO: now, SERVED: served}
@@ -123,7 +122,10 @@ class _Change:
     def gained(self, name: str, days: Days, keys: tuple[str, ...], measures: tuple[str, ...]) -> DataFrame:
         """Return the sums of measures by key at the version minus those at the former one, on these event days."""
         on_days = F.col("event_day").isin(*days) if days else F.lit(False)
-        now, before = (self.at(name, each).where(on_days) for each in (self.change.version, self.change.former))
+        now, before = (
+            with_measures(self.at(name, each), measures).where(on_days)
+            for each in (self.change.version, self.change.former)
+        )
         negated = [(-F.col(measure)).alias(measure) for measure in measures]
         signed = now.select(*keys, *measures).unionByName(before.select(*keys, *negated))
         return signed.groupBy(*keys).agg(*[F.sum(measure).alias(measure) for measure in measures])

@@ -20,6 +20,7 @@ from batch_layer.lake.content import Content, Place
 from batch_layer.lake.iceberg_tables import IcebergTables, path_of
 from batch_layer.lake.spark_content_hash import BY_FILE, BY_PLACE, contents
 from batch_layer.lake.spark_errors import SPARK_ERRORS, SparkError, text_of
+from batch_layer.lake.spark_stored import with_measures
 from batch_layer.lake.tables import (
     EVENTS,
     RAW_EVENTS,
@@ -33,7 +34,7 @@ from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.reconciliation import SERVED, Days, place_differences, tally_differences
 from batch_layer.reconciling.spark_invalid import compared_invalid
 from batch_layer.reconciling.spark_served import ServedCounts
-from batch_layer.reconciling.spark_videos import compared_videos
+from batch_layer.reconciling.spark_videos import COUNTS, compared_videos
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -193,20 +194,24 @@ def _by_hour(rows: DataFrame) -> dict[tuple[Place, str], int]:
 def _video_differences(tables: _Tables, served: ServedCounts) -> tuple[int, list[str]]:
     """Compare every video's counts by events, by detail, by day, in total and as served; return how many videos.
 
-    For some days: their counts by events, detail and day, and then the videos' whole totals.
+    For some days: their counts by events, detail and day, and then the videos' whole totals. Watched seconds are
+    compared from the first version that has them.
     """
+    totals = tables.whole(VIEWS_BY_VIDEO)
+    seconds = F.col("view_duration") if "watched_seconds" in totals.columns else F.lit(0)
     is_billable = F.expr(f"if({_IS_BILLABLE}, 1, 0)").alias("billable_views")
     events = tables.happened(EVENTS).where("verdict = 'counted'")
     sources = {
-        EVENTS: events.select("video_id", F.lit(1).alias("views"), is_billable),
-        VIEWS_BY_DETAIL: tables.happened(VIEWS_BY_DETAIL),
-        VIEWS_BY_VIDEO_DAY: tables.happened(VIEWS_BY_VIDEO_DAY),
+        EVENTS: events.select("video_id", F.lit(1).alias("views"), is_billable, seconds.alias("watched_seconds")),
+        VIEWS_BY_DETAIL: with_measures(tables.happened(VIEWS_BY_DETAIL), COUNTS),
+        VIEWS_BY_VIDEO_DAY: with_measures(tables.happened(VIEWS_BY_VIDEO_DAY), COUNTS),
     }
-    totals = {VIEWS_BY_VIDEO: tables.whole(VIEWS_BY_VIDEO), SERVED: served.counts_at(tables.version.version)}
+    ends = {VIEWS_BY_VIDEO: with_measures(totals, COUNTS), SERVED: served.counts_at(tables.version.version)}
     if tables.days is None:
-        return compared_videos(sources | totals)
+        return compared_videos(sources | ends)
     _, differences = compared_videos(sources)
-    video_count, more = compared_videos({VIEWS_BY_VIDEO_DAY: tables.whole(VIEWS_BY_VIDEO_DAY)} | totals)
+    by_day = with_measures(tables.whole(VIEWS_BY_VIDEO_DAY), COUNTS)
+    video_count, more = compared_videos({VIEWS_BY_VIDEO_DAY: by_day} | ends)
     return video_count, differences + more
 
 

@@ -7,10 +7,11 @@ from pyspark.sql import DataFrame, SparkSession
 from batch_layer.lake.spark_postgres import read_postgres
 
 _COUNTS = """
-    SELECT DISTINCT ON (video_id) video_id, views, billable_views FROM published.video_counts
-    WHERE version > %d AND version <= %d ORDER BY video_id, version DESC"""
+    SELECT DISTINCT ON (video_id) video_id, views, billable_views, coalesce(watched_seconds, 0) AS watched_seconds
+    FROM published.video_counts WHERE version > %d AND version <= %d ORDER BY video_id, version DESC"""
 _DAYS = """
-    SELECT video_id, event_day, sum(views_change)::bigint AS views, sum(billable_change)::bigint AS billable_views
+    SELECT video_id, event_day, sum(views_change)::bigint AS views, sum(billable_change)::bigint AS billable_views,
+        coalesce(sum(seconds_change), 0)::bigint AS watched_seconds
     FROM published.video_day_changes WHERE version > %d AND version <= %d GROUP BY video_id, event_day"""
 _INVALID = """
     SELECT event_day, invalid_class, sum(events_change)::bigint AS events
@@ -18,7 +19,7 @@ _INVALID = """
 
 
 class ServedCounts(Protocol):
-    """Reads the served counts as data frames of video_id, views and billable_views."""
+    """Reads the served counts as data frames of video_id and the measures of `VideoMeasures`."""
 
     def counts_at(self, version: int) -> DataFrame:
         """Return the counts of each video in force at a version; zeros where no view is left."""

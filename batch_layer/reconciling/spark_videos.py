@@ -6,28 +6,29 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX, VideoTotals, video_differences
+from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX, VideoMeasures, VideoTotals, video_differences
 
-_COUNTS = ("views", "billable_views")
+COUNTS = ("views", "billable_views", "watched_seconds")
+"""The columns of `VideoMeasures`."""
 
 
 def compared_videos(sources: Mapping[str, DataFrame], *, by_day: bool = False) -> tuple[int, list[str]]:
     """Sum the counts of every video in each source, and compare the sums from one source to the next.
 
     Return how many videos have any, and a sentence for each of the first `DIFFERENCES_MAX` that differ. The sources
-    have video_id, views and billable_views; `by_day`: and event_day, by which they are summed, too.
+    have video_id and the columns of `COUNTS`; `by_day`: and event_day, by which they are summed, too.
     """
     keys = ("video_id", "event_day") if by_day else ("video_id",)
-    named = [rows.select(*keys, *_COUNTS, F.lit(name).alias("source")) for name, rows in sources.items()]
-    numbers = [f"{column}_{index}" for index in range(len(sources)) for column in _COUNTS]
+    named = [rows.select(*keys, *COUNTS, F.lit(name).alias("source")) for name, rows in sources.items()]
+    numbers = [f"{column}_{index}" for index in range(len(sources)) for column in COUNTS]
     sums = [
         F.sum(F.when(F.col("source") == name, F.col(column)).otherwise(0)).alias(f"{column}_{index}")
         for index, name in enumerate(sources)
-        for column in _COUNTS
+        for column in COUNTS
     ]
     found = reduce(DataFrame.unionByName, named).groupBy(*keys).agg(*sums).persist()
     try:
-        pairs = [(f"{name}_{index}", f"{name}_{index + 1}") for index in range(len(sources) - 1) for name in _COUNTS]
+        pairs = [(f"{name}_{index}", f"{name}_{index + 1}") for index in range(len(sources) - 1) for name in COUNTS]
         differing = found.where(" OR ".join(f"{first} <> {second}" for first, second in pairs))
         rows = differing.orderBy(*keys).limit(DIFFERENCES_MAX).collect()
         count = found.where(" OR ".join(f"{name} <> 0" for name in numbers)).count()
@@ -35,7 +36,8 @@ def compared_videos(sources: Mapping[str, DataFrame], *, by_day: bool = False) -
         found.unpersist()
     totals = []
     for row in rows:
-        counts = zip(row[len(keys) :: 2], row[len(keys) + 1 :: 2], strict=True)
+        numbers_of = row[len(keys) :]
+        counts = [VideoMeasures(*numbers_of[at : at + len(COUNTS)]) for at in range(0, len(numbers_of), len(COUNTS))]
         totals.append(
             VideoTotals(row.video_id, dict(zip(sources, counts, strict=True)), row.event_day if by_day else None)
         )

@@ -21,6 +21,8 @@ from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
 
+_SECONDS = "watched_seconds"
+
 
 def rewritten(
     on: BranchTables, base: PublishedVersion, *, catalogue_version: int, keys: AttestingKeys, removals: Removals
@@ -32,7 +34,7 @@ def rewritten(
     now = {name: on.read(name) for name in TABLES}
     nothing = {name: Kept(rows.select("*", *POSITION).where(F.lit(False)), 0) for name, rows in now.items()}
     rules = {day: replace(each, catalogue_version=catalogue_version) for day, each in base.day_rules.items()}
-    former = on.tables.at(EVENTS, base.snapshots[EVENTS])
+    former = _events_as_published(on, base)
     written = WrittenParts([TableChanges(Kept(former, base.row_counts[EVENTS]), now[EVENTS])], [_totals(on, base)])
     branch = Branch(on.run_id, base, rules, {}, {}, keys, written)
     zero = OffsetVector.zero(base.offsets.topic, len(base.offsets.ends))
@@ -46,10 +48,19 @@ def rewritten(
     return DerivedPiece(judged, engine)
 
 
+def _events_as_published(on: BranchTables, base: PublishedVersion) -> DataFrame:
+    """Return the base's events, without a duration if its release published no watched seconds."""
+    events = on.tables.at(EVENTS, base.snapshots[EVENTS])
+    if _SECONDS in on.tables.at(VIEWS_BY_VIDEO, base.snapshots[VIEWS_BY_VIDEO]).columns:
+        return events
+    return events.withColumn("view_duration", F.lit(None).cast("int"))
+
+
 def _totals(on: BranchTables, base: PublishedVersion) -> CellChanges:
-    """Return the totals that differ from the base."""
+    """Return the totals that differ from the base; all of them if its release summed no watched seconds."""
     before, now = on.tables.at(VIEWS_BY_VIDEO, base.snapshots[VIEWS_BY_VIDEO]), on.read(VIEWS_BY_VIDEO)
-    added = kept(now.select(*BY_VIDEO.columns).exceptAll(before.select(*BY_VIDEO.columns)))
+    known = [name if name in before.columns else F.lit(None).alias(name) for name in BY_VIDEO.columns]
+    added = kept(now.select(*BY_VIDEO.columns).exceptAll(before.select(*known)))
     zeros = [F.lit(0).cast("bigint").alias(name) for name in BY_VIDEO.measures]
     gone: DataFrame = before.join(now, "video_id", "left_anti").select("video_id", *zeros)
     return CellChanges(BY_VIDEO, Kept(before, 0), added, gone)

@@ -16,6 +16,7 @@ class CellChange:
     device_type: str
     views: int
     billable_views: int
+    watched_seconds: int
 
 
 @dataclass(frozen=True)
@@ -40,4 +41,5 @@ class DayChange:
     """ISO date."""
     views: int
     billable_views: int
+    watched_seconds: int
     cells: Sequence[CellChange]

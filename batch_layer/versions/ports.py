@@ -33,6 +33,7 @@ class VideoCount:
     video_id: str
     views: int
     billable_views: int
+    watched_seconds: int
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from batch_layer.versions.ports import VideoCount
 from batch_layer.versions.postgres_copy import array_of_numbers, array_of_texts, copy_rows
 
 _COUNTS = "staging.video_counts"
-_COUNT_COLUMNS = "run_id, piece, video_id, views, billable_views"
+_COUNT_COLUMNS = "run_id, piece, video_id, views, billable_views, watched_seconds"
 _DAYS = "staging.video_day_changes"
 _DAY_COLUMNS = (
-    "run_id, piece, video_id, event_day, views_change, billable_change, quarters, countries, devices, cell_views, "
-    "cell_billable"
+    "run_id, piece, video_id, event_day, views_change, billable_change, seconds_change, quarters, countries, devices, "
+    "cell_views, cell_billable, cell_seconds"
 )
 _INVALID = "staging.invalid_changes"
 _INVALID_COLUMNS = "run_id, piece, video_id, event_day, invalid_class, events_change, sample_event_ids"
@@ -30,7 +30,9 @@ class PostgresStaging:
 
     def store_counts(self, run_id: str, piece: int, rows: Iterable[VideoCount]) -> int:
         """See the port."""
-        fields = ((run_id, piece, each.video_id, each.views, each.billable_views) for each in rows)
+        fields = (
+            (run_id, piece, each.video_id, each.views, each.billable_views, each.watched_seconds) for each in rows
+        )
         return self._replace(_COUNTS, _COUNT_COLUMNS, run_id, piece=piece, rows=fields)
 
     def store_days(self, run_id: str, piece: int, rows: Iterable[DayChange]) -> int:
@@ -62,9 +64,11 @@ def _day_fields(change: DayChange) -> tuple[object, ...]:
         change.event_day,
         change.views,
         change.billable_views,
+        change.watched_seconds,
         array_of_numbers(each.quarter for each in cells),
         array_of_texts(each.country for each in cells),
         array_of_texts(each.device_type for each in cells),
         array_of_numbers(each.views for each in cells),
         array_of_numbers(each.billable_views for each in cells),
+        array_of_numbers(each.watched_seconds for each in cells),
     )

@@ -32,13 +32,14 @@ _SELECT = """
     FROM published.versions"""
 # in the order of the published table's key
 _TAKE_COUNTS = """
-    INSERT INTO published.video_counts (video_id, version, views, billable_views)
-    SELECT video_id, %s, views, billable_views FROM staging.video_counts WHERE run_id = %s ORDER BY video_id"""
+    INSERT INTO published.video_counts (video_id, version, views, billable_views, watched_seconds)
+    SELECT video_id, %s, views, billable_views, watched_seconds
+    FROM staging.video_counts WHERE run_id = %s ORDER BY video_id"""
 _TAKE_DAYS = """
     INSERT INTO published.video_day_changes (video_id, event_day, version, views_change, billable_change,
-        quarters, countries, devices, cell_views, cell_billable)
+        seconds_change, quarters, countries, devices, cell_views, cell_billable, cell_seconds)
     SELECT video_id, event_day, %s, views_change, billable_change,
-        quarters, countries, devices, cell_views, cell_billable
+        seconds_change, quarters, countries, devices, cell_views, cell_billable, cell_seconds
     FROM staging.video_day_changes WHERE run_id = %s ORDER BY video_id, event_day"""
 _TAKE_INVALID = """
     INSERT INTO published.invalid_changes (video_id, event_day, invalid_class, version, events_change, sample_event_ids)

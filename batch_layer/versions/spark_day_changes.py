@@ -10,18 +10,22 @@ from batch_layer.lake.reason_sql import CLASS_OF_REASON
 from batch_layer.versions.day_changes import SAMPLES_MAX
 
 _CELL = ("quarter", "country", "device_type")
+_MEASURES = ("views", "billable_views", "watched_seconds")
 
 
 def day_changes(changed: Sequence[tuple[DataFrame, DataFrame]]) -> DataFrame:
     """Return the sums of the events `(removed, added)` of each part of a run, one row for each video and day.
 
-    The columns are video_id, event_day as text, views, billable_views and cells, as in `DayChange`.
+    The columns are video_id, event_day as text, the measures and cells, as in `DayChange`. Removed events without a
+    duration are of a release that published no seconds: those of their cells are published now, be they zero.
     """
     signed = [_signed(rows, sign) for pair in changed for rows, sign in zip(pair, (-1, 1), strict=True)]
     signed_rows = reduce(DataFrame.unionByName, signed)
-    sums = (F.sum("views").alias("views"), F.sum("billable_views").alias("billable_views"))
-    cells = signed_rows.groupBy("video_id", "event_day", *_CELL).agg(*sums).where("views <> 0 OR billable_views <> 0")
-    listed = F.sort_array(F.collect_list(F.struct(*_CELL, "views", "billable_views"))).alias("cells")
+    sums = [F.sum(F.coalesce(name, F.lit(0))).alias(name) for name in _MEASURES]
+    is_first = F.bool_or(F.col("watched_seconds").isNull()).alias("is_first")
+    is_changed = " OR ".join(["is_first", *(f"{name} <> 0" for name in _MEASURES)])
+    cells = signed_rows.groupBy("video_id", "event_day", *_CELL).agg(*sums, is_first).where(is_changed)
+    listed = F.sort_array(F.collect_list(F.struct(*_CELL, *_MEASURES))).alias("cells")
     day = F.date_format("event_day", "yyyy-MM-dd").alias("event_day")
     return cells.groupBy("video_id", day).agg(*sums, listed)
 
@@ -47,5 +51,15 @@ def _invalid(events: DataFrame, sign: int) -> DataFrame:
 def _signed(events: DataFrame, sign: int) -> DataFrame:
     billable = F.when(F.expr("billability = 'billable'"), sign).otherwise(0).alias("billable_views")
     quarter = F.expr("hour(happened_at) * 4 + minute(happened_at) DIV 15").cast("int").alias("quarter")
-    columns = ("video_id", "event_day", quarter, "country", "device_type", F.lit(sign).alias("views"), billable)
+    seconds = (F.col("view_duration").cast("bigint") * sign).alias("watched_seconds")
+    columns = (
+        "video_id",
+        "event_day",
+        quarter,
+        "country",
+        "device_type",
+        F.lit(sign).alias("views"),
+        billable,
+        seconds,
+    )
     return events.where("verdict = 'counted'").select(*columns)

@@ -18,7 +18,7 @@ _STORED = "row_count bigint"
 def stage(counts: DataFrame, days: DataFrame, invalid: DataFrame, *, staging: Staging, run_id: str) -> StagedCounts:
     """Store the counts of a run and return how many rows that are.
 
-    `counts` has video_id, views and billable_views, each video once; `days` is made by `day_changes`, and
+    `counts` has the columns of `VideoCount`, each video once; `days` is made by `day_changes`, and
     `invalid` by `invalid_changes`.
     """
     return StagedCounts(
@@ -51,12 +51,11 @@ class _Piece:
 
 
 def _video_count(row: dict[str, Any]) -> VideoCount:
-    return VideoCount(row["video_id"], row["views"], row["billable_views"])
+    return VideoCount(**row)
 
 
 def _day_change(row: dict[str, Any]) -> DayChange:
-    cells = [CellChange(**cell) for cell in row["cells"]]
-    return DayChange(row["video_id"], row["event_day"], row["views"], row["billable_views"], cells)
+    return DayChange(**{**row, "cells": [CellChange(**cell) for cell in row["cells"]]})
 
 
 def _invalid_change(row: dict[str, Any]) -> InvalidChange:

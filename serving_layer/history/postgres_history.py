@@ -29,17 +29,17 @@ _TOTALS_SQL = f"SELECT coalesce(sum(views), 0)::bigint, coalesce(sum(billable_vi
 # Windows that begin and end with UTC days need no cells.
 _DAYS_SQL = """
 SELECT width_bucket((event_day - DATE '1970-01-01') * 96, %s::integer[]) - 1, '', '',
-       sum(views_change)::bigint, sum(billable_change)::bigint
+       sum(views_change)::bigint, sum(billable_change)::bigint, sum(seconds_change)::bigint
 FROM published.video_day_changes
 WHERE video_id = ANY(%s) AND event_day BETWEEN %s AND %s AND version <= %s
 GROUP BY 1
 """
 _CELLS_SQL = """
 SELECT width_bucket((d.event_day - DATE '1970-01-01') * 96 + c.quarter, %s::integer[]) - 1, {country}, {device},
-       sum(c.views)::bigint, sum(c.billable)::bigint
+       sum(c.views)::bigint, sum(c.billable)::bigint, sum(c.seconds)::bigint
 FROM published.video_day_changes d
-CROSS JOIN LATERAL unnest(d.quarters, d.countries, d.devices, d.cell_views, d.cell_billable)
-    AS c (quarter, country, device, views, billable)
+CROSS JOIN LATERAL unnest(d.quarters, d.countries, d.devices, d.cell_views, d.cell_billable, d.cell_seconds)
+    AS c (quarter, country, device, views, billable, seconds)
 WHERE d.video_id = ANY(%s) AND d.event_day BETWEEN %s AND %s AND d.version <= %s
   AND (d.event_day - DATE '1970-01-01') * 96 + c.quarter >= %s
   AND (d.event_day - DATE '1970-01-01') * 96 + c.quarter < %s

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from serving_layer.counts.answers import Envelope, Instant
+from ingestion.contract.event import VIEW_DURATION_SECONDS_MAX
+from serving_layer.counts.answers import Count, Envelope, Instant
 from serving_layer.counts.merge import ImpossibleCountError
 from serving_layer.request.parameters import SeriesQuery
 from serving_layer.request.windows import WindowKind, instant_of
@@ -23,6 +25,8 @@ class WindowSum(msgspec.Struct, frozen=True, gc=False):
     device: str
     views: int
     billable_views: int
+    watched_seconds: int | None
+    """None at a version of a release that did not sum them."""
 
 
 class VideoSum(msgspec.Struct, frozen=True, gc=False):
@@ -34,7 +38,11 @@ class VideoSum(msgspec.Struct, frozen=True, gc=False):
 
 
 class SeriesRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One window of an answer, and one group if groups were requested."""
+    """One window of an answer, and one group if groups were requested.
+
+    A measure that was not requested is absent. It is null where it is not known, as the version is of a release that
+    did not sum watched seconds; an average is null also where nobody watched.
+    """
 
     start: datetime
     end: datetime
@@ -42,6 +50,8 @@ class SeriesRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     billable_views: int | None
     country: str | None = None
     device: str | None = None
+    watched_seconds: Count | UnsetType | None = UNSET
+    average_view_duration: Annotated[float, Meta(ge=0, description="Seconds, to 0.001")] | UnsetType | None = UNSET
 
 
 class TopRow(msgspec.Struct, frozen=True, gc=False):
@@ -53,8 +63,8 @@ class TopRow(msgspec.Struct, frozen=True, gc=False):
     billable_views: int | None
 
 
-class Series(Envelope, frozen=True, kw_only=True):
-    """The fields of every series."""
+class Series(Envelope, frozen=True, kw_only=True, omit_defaults=True):
+    """The fields of every series; `measure` is absent where only views were requested."""
 
     window: WindowKind
     timezone: str
@@ -63,6 +73,7 @@ class Series(Envelope, frozen=True, kw_only=True):
     group_by: tuple[Literal["country", "device"], ...]
     rows: Sequence[SeriesRow]
     next: Next
+    measure: Literal["views", "watched_seconds", "average_view_duration"] = "views"
 
 
 class VideoSeries(Series, frozen=True):
@@ -87,18 +98,20 @@ class Top(Envelope, frozen=True, kw_only=True):
     next: Next
 
 
-def series_rows(query: SeriesQuery, sums: Iterable[WindowSum], *, with_billable: bool) -> list[SeriesRow]:
+def series_rows(
+    query: SeriesQuery, sums: Iterable[WindowSum], *, with_billable: bool, measure: str = "views"
+) -> list[SeriesRow]:
     """Return the rows in order of time, country and device.
 
     Without groups every window has a row; with groups only those with views have one.
 
     Raises:
-        ImpossibleCountError: a sum is negative or has more billable views than views.
+        ImpossibleCountError: a sum is negative, or has more billable views than views, or longer ones than there are.
     """
     starts = [instant_of(edge, query.zone) for edge in query.edges]
     found = {(each.window, each.country, each.device): _checked(each) for each in sums}
     if not query.group_by:
-        nothing = WindowSum(0, "", "", 0, 0)
+        nothing = WindowSum(0, "", "", 0, 0, 0)
         ordered = [(window, found.get((window, "", ""), nothing)) for window in range(len(starts) - 1)]
     else:
         ordered = [(key[0], found[key]) for key in sorted(found) if found[key].views]
@@ -110,9 +123,25 @@ def series_rows(query: SeriesQuery, sums: Iterable[WindowSum], *, with_billable:
             billable_views=each.billable_views if with_billable else None,
             country=each.country if "country" in query.group_by else None,
             device=each.device if "device" in query.group_by else None,
+            watched_seconds=seconds_of(each) if measure == "watched_seconds" else UNSET,
+            average_view_duration=average_duration(each.views, each.watched_seconds)
+            if measure == "average_view_duration"
+            else UNSET,
         )
         for window, each in ordered
     ]
+
+
+def seconds_of(found: WindowSum) -> int | None:
+    """Return the watched seconds; None where they are not known."""
+    return found.watched_seconds if found.views else 0
+
+
+def average_duration(views: int, watched_seconds: int | None) -> float | None:
+    """Return the seconds that an average view lasted, to a thousandth; None without views, and where not known."""
+    if watched_seconds is None or not views:
+        return None
+    return float(round(Fraction(watched_seconds, views), 3))
 
 
 def top_rows(by: str, sums: Sequence[VideoSum], *, with_billable: bool) -> list[TopRow]:
@@ -127,4 +156,8 @@ def top_rows(by: str, sums: Sequence[VideoSum], *, with_billable: bool) -> list[
 def _checked(found: WindowSum) -> WindowSum:
     if not 0 <= found.billable_views <= found.views:
         raise ImpossibleCountError(f"a window adds up to {found.views} views and {found.billable_views} billable ones")
+    if not 0 <= (found.watched_seconds or 0) <= found.views * VIEW_DURATION_SECONDS_MAX:
+        raise ImpossibleCountError(
+            f"a window of {found.views} views adds up to {found.watched_seconds} seconds watched"
+        )
     return found

@@ -13,6 +13,7 @@ from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import HistoryReader
 from serving_layer.history.invalid import InvalidSum
+from serving_layer.history.series import seconds_of
 from serving_layer.portal.records import DayCount, GroupCount, ServedTotal, VideoOrder, VideoPage, VideoRow
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request.cursors import Cursors
@@ -113,9 +114,9 @@ class ServedChannelCounts:
             for each in await self._history.series(await self._asked(payee_id, version, video_id), version, query)
         }
         return [
-            DayCount(day_of(edge), found[window].views, found[window].billable_views)
+            DayCount(day_of(edge), found[window].views, found[window].billable_views, seconds_of(found[window]))
             if window in found
-            else DayCount(day_of(edge), 0, 0)
+            else DayCount(day_of(edge), 0, 0, 0)
             for window, edge in enumerate(edges[:-1])
         ]
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 MICROS = 1_000_000
 DECIMALS_LEAST, DECIMALS_MOST = 2, 6
 FIGURE_SPACE = "\u2007"
+UNKNOWN = "\u2013"
 
 GOOD, WARN, BAD, PLAIN = "good", "warn", "bad", "plain"
 _TONES = {
@@ -20,6 +21,15 @@ _TONES = {
 def whole(number: int) -> str:
     """Return a whole number with separators: `1,234,567`."""
     return f"{number:,}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time of watching as a clock shows it: `4:05`, `1,234:00:59`; a dash if it is not known."""
+    if seconds is None:
+        return UNKNOWN
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def money(amount_micros: int, currency: str) -> str:

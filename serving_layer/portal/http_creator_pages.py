@@ -19,7 +19,7 @@ from serving_layer.money.statements import is_shown
 from serving_layer.portal.event_sentences import part_sentence, sentence_of
 from serving_layer.portal.http_spans import days_of, span_of, wrong_days
 from serving_layer.portal.http_visit import SECURITY_HEADERS, Portal, Visit, page_route
-from serving_layer.portal.records import VideoOrder, VideoPage, VideoRow
+from serving_layer.portal.records import VideoOrder, VideoPage, VideoRow, WatchTime
 from serving_layer.routes.http_proofs import payment_of, seen_by_caller
 
 VIDEOS_SHOWN = 50
@@ -77,13 +77,14 @@ async def _counts(visit: Visit, video_id: str | None, days: int) -> dict[str, An
     """Return the settled counts of one video, or of all, in the last days: by day, country and device."""
     payee_id, version, counts = visit.payee_id, visit.portal.version(), visit.portal.counts
     if version is None or version.version == 0:
-        return {"by_day": (), "countries": (), "devices": ()}
+        return {"by_day": (), "watch": WatchTime.of(()), "countries": (), "devices": ()}
     span = span_of(visit, days)
     by_day = await visit.attempt((), counts.days(payee_id, version, video_id, span))
     countries = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "country"))
     devices = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "device"))
     return {
         "by_day": by_day if any(day.views for day in by_day) else (),
+        "watch": WatchTime.of(by_day),
         "countries": countries[:GROUPS_SHOWN],
         "devices": devices[:GROUPS_SHOWN],
     }

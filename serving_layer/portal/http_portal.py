@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 from ingestion.contract.problem import Problem
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.portal.http_creator_pages import creator_routes
+from serving_layer.portal.http_days_csv import days_csv_routes
 from serving_layer.portal.http_finance_pages import finance_routes
 from serving_layer.portal.http_invalid_page import invalid_routes
 from serving_layer.portal.http_operator_pages import operator_routes
@@ -55,6 +56,7 @@ def portal_routes(portal: Portal) -> list[GuardedRoute]:
         *sign_in_routes(portal),
         open_to_all(STATIC + "/{path:path}", static),
         *creator_routes(portal),
+        *days_csv_routes(portal),
         *invalid_routes(portal),
         *statement_routes(portal),
         *finance_routes(portal),

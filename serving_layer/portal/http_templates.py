@@ -21,6 +21,7 @@ _environment.filters |= {
     "period": lambda statement: period_text(statement.period_start_on, statement.period_end_on),
     "period_name": lambda period: period_text(period.start_on, period.end_on),
     "whole": formatting.whole,
+    "duration": formatting.duration,
     "money": formatting.money,
     "aligned_money": formatting.aligned_money,
     "utc": formatting.utc,

@@ -1,10 +1,11 @@
 """The records that the portal's ports answer with and the pages show. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from serving_layer.history.series import average_duration
 from serving_layer.money.statements import StatementDetail, StatementSummary
 
 
@@ -26,6 +27,28 @@ class DayCount:
     day: date
     views: int
     billable_views: int
+    watched_seconds: int | None
+    """None at a version of a release that did not sum them."""
+
+    @property
+    def average_view_duration(self) -> float | None:
+        """Return the seconds that an average view lasted; None without views, and where not known."""
+        return average_duration(self.views, self.watched_seconds)
+
+
+@dataclass(frozen=True)
+class WatchTime:
+    """How long the settled views of some days were watched, in seconds; None where that is not known."""
+
+    watched_seconds: int | None
+    average_view_duration: float | None
+
+    @classmethod
+    def of(cls, days: Sequence[DayCount]) -> "WatchTime":
+        """Return that of all these days together."""
+        known = [each.watched_seconds for each in days if each.watched_seconds is not None]
+        total = sum(known) if len(known) == len(days) else None
+        return cls(total, average_duration(sum(each.views for each in days), total))
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ CODES: dict[str, tuple[int, str]] = {
     "window_unknown": (422, "window is not hour, day or month."),
     "timezone_unknown": (422, "timezone is not an IANA name."),
     "group_unknown": (422, "group_by names something other than country and device."),
+    "measure_unknown": (422, "measure is none of views, watched_seconds and average_view_duration."),
     "order_unknown": (422, "by is neither views nor billable_views."),
     "removals_invalid": (422, "allow_removals is not a whole number from 0 on."),
     "limit_invalid": (422, "limit is not a whole number within its bounds."),

@@ -24,6 +24,7 @@ from serving_layer.request import request_ids
 from serving_layer.request.parameters import (
     FROM_EXAMPLE,
     LIMIT_MAX,
+    MEASURES,
     ORDERS,
     TO_EXAMPLE,
     TOP_LIMIT_MAX,
@@ -98,6 +99,11 @@ OrderBy = Annotated[
     Literal["views", "billable_views"],
     BeforeValidator(choice("by", ORDERS, "order_unknown")),
     Query(description="What to order by", examples=["views"]),
+]
+Measure = Annotated[
+    Literal["views", "watched_seconds", "average_view_duration"],
+    BeforeValidator(choice("measure", MEASURES, "measure_unknown")),
+    Query(description="What each row shows besides its views", examples=["watched_seconds"]),
 ]
 FirstDay = Annotated[
     date,

@@ -17,6 +17,7 @@ from serving_layer.request.windows import WindowKind, boundaries, quarter_of
 
 GROUPS = ("country", "device")
 ORDERS = ("views", "billable_views")
+MEASURES = ("views", "watched_seconds", "average_view_duration")
 LIMIT_DEFAULT, LIMIT_MAX = 1_000, 10_000
 TOP_LIMIT_DEFAULT, TOP_LIMIT_MAX = 100, 1_000
 DAYS_MAX = 366

@@ -27,6 +27,7 @@ from serving_layer.request.http_parameters import (
     FirstDay,
     LastDay,
     Limit,
+    Measure,
     OrderBy,
     TopLimit,
     Version,
@@ -172,13 +173,20 @@ async def video_series(
     known: OnlyKnown,
     asked: Asked,
     query: AskedSeries,
+    measure: Measure = "views",
     limit: Limit = LIMIT_DEFAULT,
 ) -> Response:
     """Return a row for each window, and for each group in it if groups are requested."""
     (is_own,) = await whose(history, caller, [video_id])
     page = await asked.read(history)
     fields = await _series(
-        history, page, [video_id], query=query, limit=limit, billable=is_own and caller.may(Scope.BILLABLE)
+        history,
+        page,
+        [video_id],
+        query=query,
+        measure=measure,
+        limit=limit,
+        billable=is_own and caller.may(Scope.BILLABLE),
     )
     return _shown(caller, asked, page, query=query, body=VideoSeries(video_id=video_id, **fields))
 
@@ -191,20 +199,29 @@ async def channel_series(
     known: OnlyKnown,
     asked: Asked,
     query: AskedSeries,
+    measure: Measure = "views",
     limit: Limit = LIMIT_DEFAULT,
 ) -> Response:
     """Return a row for each window of all videos of the channel together."""
     page = await asked.read(history)
     video_ids = await history.reader.channel(payee_id, page.at, page.version)
-    fields = await _series(history, page, video_ids, query=query, limit=limit, billable=True)
+    fields = await _series(history, page, video_ids, query=query, measure=measure, limit=limit, billable=True)
     return _shown(caller, asked, page, query=query, body=ChannelSeries(payee_id=payee_id, **fields))
 
 
 async def _series(
-    history: History, page: Page, video_ids: Sequence[str], *, query: SeriesQuery, limit: int, billable: bool
+    history: History,
+    page: Page,
+    video_ids: Sequence[str],
+    *,
+    query: SeriesQuery,
+    measure: Measure,
+    limit: int,
+    billable: bool,
 ) -> dict[str, Any]:
     sums = await history.reader.series(video_ids, page.version, query) if page.version.version else []
-    rows, following = page.cut(series_rows(query, sums, with_billable=billable), limit, history.cursors)
+    every = series_rows(query, sums, with_billable=billable, measure=measure)
+    rows, following = page.cut(every, limit, history.cursors)
     start, end = (instant_of(edge, query.zone) for edge in (query.edges[0], query.edges[-1]))
     return {
         **page.envelope(end),
@@ -215,13 +232,15 @@ async def _series(
         "group_by": query.group_by,
         "rows": rows,
         "next": following,
+        "measure": measure,
     }
 
 
 def _shown(
     caller: Caller, asked: AskedPage, page: Page, *, query: SeriesQuery, body: VideoSeries | ChannelSeries
 ) -> Response:
-    columns = ("start", "end", *query.group_by, "views", "billable_views")
+    columns = ["start", "end", *query.group_by, "views", "billable_views"]
+    columns += [body.measure] if body.measure != "views" else []
     return answer(asked.request, caller, body, form=asked.form, rows=body.rows, columns=columns, kept=page.kept)
 
 

@@ -46,7 +46,7 @@ class Stores:
     def stage(
         self, number: int, counts: Mapping[str, tuple[int, int]], days: Iterable[DayChange] = (), *, piece: int = 0
     ) -> StagedCounts:
-        changed, run_id = [VideoCount(key, *value) for key, value in counts.items()], f"run-{number}"
+        changed, run_id = [VideoCount(key, *value, value[0] * 60) for key, value in counts.items()], f"run-{number}"
         return StagedCounts(
             self.staging.store_counts(run_id, piece, changed), self.staging.store_days(run_id, piece, days)
         )
@@ -87,7 +87,7 @@ def version(number: int) -> PublishedVersion:
 
 
 def day(video_id: str) -> DayChange:
-    return DayChange(video_id, "2026-11-20", 1, 1, [CellChange(5, "DE", "tv", 1, 1)])
+    return DayChange(video_id, "2026-11-20", 1, 1, 60, [CellChange(5, "DE", "tv", 1, 1, 60)])
 
 
 def test_before_the_first_publication_there_is_no_version(store: VersionStore) -> None:
@@ -230,7 +230,7 @@ def test_what_other_runs_have_left_is_never_published_and_can_be_removed(stores:
 
 def test_two_attempts_at_one_piece_store_it_once(postgres_url: str) -> None:
     with own_database(postgres_url, with_versions=False) as url:
-        staging, rows = PostgresStaging(url), [VideoCount("-a", 1, 1)]
+        staging, rows = PostgresStaging(url), [VideoCount("-a", 1, 1, 60)]
 
         def with_another_attempt_in_between() -> Iterator[VideoCount]:
             staging.store_counts("run-1", 0, rows)
@@ -257,24 +257,26 @@ def test_the_counts_in_force_are_the_newest_row_of_each_video(postgres_url: str)
         stores.publish(2, {"-a": (4, 2)})
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute(
-                "SELECT DISTINCT ON (video_id) video_id, views, billable_views FROM published.video_counts "
-                "ORDER BY video_id, version DESC"
+                "SELECT DISTINCT ON (video_id) video_id, views, billable_views, watched_seconds "
+                "FROM published.video_counts ORDER BY video_id, version DESC"
             )
-            assert sorted(cursor.fetchall()) == [("-a", 4, 2), ("_b", 1, 0)]
+            assert sorted(cursor.fetchall()) == [("-a", 4, 2, 240), ("_b", 1, 0, 60)]
 
 
 def test_day_changes_are_stored_as_they_are_whatever_a_device_calls_itself(postgres_url: str) -> None:
     named = ["tv", 'q"uote', "back\\slash", "tab\there", "line\nbreak", "brace}{,", "NULL", "ä😀", "", "nul\0"]
-    cells = [CellChange(number, "DE", name, number - 3, 0) for number, name in enumerate(named)]
-    days = [DayChange(f"v{n}", "2026-11-20", 15, 0, cells) for n in range(3_000)]
+    cells = [CellChange(number, "DE", name, number - 3, 0, 10 * number) for number, name in enumerate(named)]
+    days = [DayChange(f"v{n}", "2026-11-20", 15, 0, 450, cells) for n in range(3_000)]
     with own_database(postgres_url, with_versions=False) as url, closing(PostgresVersionStore(url)) as store:
         Stores(store, PostgresStaging(url)).publish(1, {}, days)
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT count(*), sum(views_change) FROM published.video_day_changes")
-            assert cursor.fetchone() == (3_000, 45_000)
-            cursor.execute("SELECT quarters, devices, cell_views FROM published.video_day_changes LIMIT 1")
-            quarters, devices, views = cursor.fetchone()
-            assert (quarters, views) == (list(range(10)), list(range(-3, 7)))
+            cursor.execute("SELECT count(*), sum(views_change), sum(seconds_change) FROM published.video_day_changes")
+            assert cursor.fetchone() == (3_000, 45_000, 1_350_000)
+            cursor.execute(
+                "SELECT quarters, devices, cell_views, cell_seconds FROM published.video_day_changes LIMIT 1"
+            )
+            quarters, devices, views, seconds = cursor.fetchone()
+            assert (quarters, views, seconds) == (list(range(10)), list(range(-3, 7)), list(range(0, 100, 10)))
             assert devices == [name.replace("\0", "\ufffd") for name in named]
             with pytest.raises(psycopg2.DatabaseError, match="append-only"):
                 cursor.execute("DELETE FROM published.video_day_changes")

@@ -27,7 +27,7 @@ from serving_layer.access.postgres_reads import PooledReads
 from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.postgres_history import PostgresHistory
 from serving_layer.history.series import series_rows, top_rows
-from serving_layer.request.parameters import SeriesQuery, TopQuery
+from serving_layer.request.parameters import MEASURES, SeriesQuery, TopQuery
 from serving_layer.request.windows import WindowKind, boundaries
 from tests.billing_postgres import own_database, put_in_force
 from tests.serving_fakes import PARTITIONS, SETTLED_UNTIL, FakeHistory, version
@@ -42,7 +42,7 @@ DAY_RULES = {
     UNJUDGED: DayRules(1, 1, 1),
     INVALID_DAYS[2]: DayRules(1, 1),
 }
-Event = tuple[str, datetime, str, str, bool]
+Event = tuple[str, datetime, str, str, bool, int]
 
 
 def random_events(rng: random.Random, count: int) -> list[Event]:
@@ -53,6 +53,7 @@ def random_events(rng: random.Random, count: int) -> list[Event]:
             rng.choice(["DE", "IN", "ZZ"]),
             rng.choice(["tv", 'odd "{},\\ device']),
             rng.random() < 0.7,
+            rng.choice([0, 30, 61, 86_400]),
         )
         for _ in range(count)
     ]
@@ -65,14 +66,18 @@ def published_at(number: int) -> datetime:
 def day_changes(events: Sequence[Event]) -> list[DayChange]:
     cells: dict[tuple[str, str], Counter[tuple[int, str, str]]] = {}
     billable: Counter[tuple[str, str, int, str, str]] = Counter()
-    for video_id, instant, country, device, is_billable in events:
+    watched: Counter[tuple[str, str, int, str, str]] = Counter()
+    for video_id, instant, country, device, is_billable, seconds in events:
         place = (instant.hour * 4 + instant.minute // 15, country, device)
         key = (video_id, instant.date().isoformat())
         cells.setdefault(key, Counter())[place] += 1
         billable[(*key, *place)] += is_billable
+        watched[(*key, *place)] += seconds
     return [
         DayChange(*key, places.total(), sum(billable[(*key, *place)] for place in places),
-                  [CellChange(*place, count, billable[(*key, *place)]) for place, count in places.items()])
+                  sum(watched[(*key, *place)] for place in places),
+                  [CellChange(*place, count, billable[(*key, *place)], watched[(*key, *place)])
+                   for place, count in places.items()])
         for key, places in cells.items()
     ]  # fmt: skip
 
@@ -97,10 +102,11 @@ def stores(postgres_url: str) -> Iterator[tuple[FakeHistory, PostgresHistory]]:
             for number in range(1, VERSIONS + 1):
                 events = random_events(rng, 80)
                 fake.publish(number, published_at(number), *events)
-                for video_id, *_, is_billable in events:
-                    sums = totals.setdefault(video_id, [0, 0])
+                for video_id, *_, is_billable, seconds in events:
+                    sums = totals.setdefault(video_id, [0, 0, 0])
                     sums[0] += 1
                     sums[1] += is_billable
+                    sums[2] += seconds
                 store.begin(RunEntry(f"run-{number}", "incremental", "running", None, published_at(number), None))
                 counts = [VideoCount(video_id, *sums) for video_id, sums in totals.items()]
                 staging, days, run_id = PostgresStaging(url), day_changes(events), f"run-{number}"
@@ -157,8 +163,12 @@ def test_series_add_up_the_same_in_every_zone_at_every_version(
         kind = rng.choice(list(WindowKind))
         query = SeriesQuery(tuple(boundaries(start, end, kind, there)), kind, there, group_by)
         chosen, number = rng.sample(VIDEOS, rng.randint(1, 4)), rng.randint(1, VERSIONS)
-        fake, real = (series_rows(query, store.series(chosen, number, query), with_billable=True) for store in stores)
-        assert real == fake, (query, chosen, number)
+        measure = rng.choice(MEASURES)
+        fake, real = (
+            series_rows(query, store.series(chosen, number, query), with_billable=True, measure=measure)
+            for store in stores
+        )
+        assert real == fake, (query, chosen, number, measure)
 
 
 def test_whole_utc_days_need_no_cells_and_give_the_same_sums(stores: tuple[FakeHistory, PostgresHistory]) -> None:
@@ -175,6 +185,8 @@ def test_whole_utc_days_need_no_cells_and_give_the_same_sums(stores: tuple[FakeH
         grouped[row.start] += row.views
     assert {row.start: row.views for row in found if row.views} == dict(grouped)
     assert sum(row.views for row in found) == 80 * VERSIONS
+    sums = [{each.window: each.watched_seconds for each in store.series(VIDEOS, VERSIONS, query)} for store in stores]
+    assert sums[0] == sums[1]
 
 
 @pytest.mark.parametrize("by", ["views", "billable_views"])

@@ -23,7 +23,7 @@ from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import ExpiredVersionError, PublishedVersion
 from serving_layer.history.postgres_history import PostgresHistory
 from serving_layer.history.series import series_rows, top_rows
-from serving_layer.request.parameters import SeriesQuery, TopQuery
+from serving_layer.request.parameters import MEASURES, SeriesQuery, TopQuery
 from serving_layer.request.windows import WindowKind, boundaries
 from tests.billing_postgres import EMPTY, own_database, put_in_force
 
@@ -54,9 +54,10 @@ class Books:
         """Publish the next version with these changes, and the counts that follow from them."""
         self.count += 1
         for each in days:
-            sums = self.totals.setdefault(each.video_id, [0, 0])
+            sums = self.totals.setdefault(each.video_id, [0, 0, 0])
             sums[0] += each.views
             sums[1] += each.billable_views
+            sums[2] += each.watched_seconds
         changed = sorted({each.video_id for each in days})
         self.store.begin(RunEntry(f"run-{self.count}", "incremental", "running", None, published_at, None))
         version = PublishedVersion(
@@ -101,8 +102,8 @@ class Books:
         found: list[object] = [self.history.counts(VIDEOS, version), self.history.totals(VIDEOS, version)]
         for group_by in ((), ("country",), ("country", "device")):
             query = SeriesQuery(edges, WindowKind.HOUR, zone, group_by)
-            rows = [series_rows(query, self.history.series([each], version, query), with_billable=True)
-                    for each in VIDEOS]  # fmt: skip
+            rows = [series_rows(query, self.history.series([each], version, query), with_billable=True, measure=measure)
+                    for each in VIDEOS for measure in MEASURES]  # fmt: skip
             found.append(rows)
         for by in ("views", "billable_views"):
             query_top = TopQuery(by, EVENT_DAYS[0], EVENT_DAYS[-1] + timedelta(days=1))
@@ -130,9 +131,11 @@ def change(rng: random.Random, video_id: str, event_day: date, held: dict[tuple[
         cell = (video_id, event_day, quarter, country)
         views = -held[cell] if held.get(cell) and rng.random() < 0.5 else rng.randint(1, 5)
         held[cell] = held.get(cell, 0) + views
-        cells.append(CellChange(quarter, country, 'odd "{},\\ device', views, views))
+        cells.append(CellChange(quarter, country, 'odd "{},\\ device', views, views, views * 60))
     views = sum(each.views for each in cells)
-    return DayChange(video_id, event_day.isoformat(), views, views, sorted(cells, key=lambda each: each.quarter))
+    return DayChange(
+        video_id, event_day.isoformat(), views, views, views * 60, sorted(cells, key=lambda each: each.quarter)
+    )
 
 
 def invalid_of(change: DayChange, number: int) -> InvalidChange:
@@ -171,6 +174,57 @@ def test_every_kept_version_answers_as_before_after_any_number_of_maintenances(b
     assert isinstance(most, int)
     assert most <= 2 * len(kept)
     assert books.maintain() == []
+
+
+UNSUM = """
+ALTER TABLE published.video_counts DISABLE TRIGGER USER;
+ALTER TABLE published.video_day_changes DISABLE TRIGGER USER;
+UPDATE published.video_counts SET watched_seconds = NULL;
+UPDATE published.video_day_changes SET seconds_change = NULL, cell_seconds = NULL;
+ALTER TABLE published.video_counts ENABLE TRIGGER USER;
+ALTER TABLE published.video_day_changes ENABLE TRIGGER USER;
+"""
+"""Makes the rows those of a release that summed no watched seconds."""
+
+
+def seconds_alone(held: dict[tuple[object, ...], int]) -> list[DayChange]:
+    """Return what the upgrade of such a version publishes: the seconds of all its views, and no view."""
+    cells: dict[tuple[str, str], list[CellChange]] = {}
+    for (video_id, event_day, quarter, country), views in sorted(held.items()):  # type: ignore[misc]
+        if views:
+            cell = CellChange(quarter, country, 'odd "{},\\ device', 0, 0, views * 60)
+            cells.setdefault((video_id, event_day.isoformat()), []).append(cell)
+    return [DayChange(*key, 0, 0, sum(each.watched_seconds for each in found), found) for key, found in cells.items()]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_seconds_that_a_version_did_not_sum_stay_unknown_and_those_of_later_ones_right(books: Books, seed: int) -> None:
+    rng, held = random.Random(seed), dict[tuple[object, ...], int]()
+    for days_ago in (60, 50):
+        for hour in range(3):
+            books.publish(NOON - timedelta(days=days_ago, hours=-hour), *random_changes(rng, held))
+    before = books.count
+    books.rows(UNSUM)
+    for sums in books.totals.values():
+        sums[2] = 0
+    answers = {number: books.answers(number) for number in range(1, before + 1)}
+    books.publish(NOON - timedelta(days=50, hours=-3), *seconds_alone(held))
+    for days_ago in (50, 40):
+        for hour in range(4, 7):
+            books.publish(NOON - timedelta(days=days_ago, hours=-hour), *random_changes(rng, held))
+    answers |= {number: books.answers(number) for number in range(before + 1, books.count + 1)}
+    assert "watched_seconds=None" in answers[before]
+    assert "watched_seconds=None" not in "".join(answers[number] for number in range(before + 1, books.count + 1))
+    books.publish(NOON)
+    books.maintain()
+    kept = books.kept()[:-1]
+    assert len(kept) == 3
+    assert {number: books.answers(number) for number in kept} == {number: answers[number] for number in kept}
+    assert (
+        books.rows("SELECT bool_and(watched_seconds = 60 * views) FROM reporting.video_counts WHERE views > 0")
+        == books.rows("SELECT bool_and(average_view_duration = 60) FROM reporting.video_days WHERE views > 0")
+        == [(True,)]
+    )
 
 
 def test_kept_are_the_last_of_each_day_and_all_of_the_last_35_days(books: Books) -> None:

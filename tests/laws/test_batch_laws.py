@@ -22,7 +22,8 @@ from batch_layer.judging.batch_keys import Reading
 from batch_layer.judging.spark_decode import decode
 from batch_layer.lake.iceberg_tables import branch_of
 from batch_layer.lake.spark_changes import TableChanges
-from batch_layer.lake.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO
+from batch_layer.lake.tables import EVENTS, TALLY, VIEWS_BY_DETAIL, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
+from batch_layer.reconciling.spark_videos import COUNTS
 from batch_layer.run.ports import DerivedPiece, JudgedPiece
 from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
@@ -114,9 +115,14 @@ def assert_tables_follow(run: MemoryRun, spark: SparkSession, expected: dict, se
     }
     views = Counter(event.video_id for event in counted.values())
     billable = Counter(counted[place].video_id for place, out in expected.items() if out[3] == Billability.BILLABLE)
-    counts = {video_id: (count, billable[video_id]) for video_id, count in views.items()}
+    seconds: Counter[str] = Counter()
+    for event in counted.values():
+        seconds[event.video_id] += event.view_duration
+    counts = {video_id: (count, billable[video_id], seconds[video_id]) for video_id, count in views.items()}
     totals = tables.at(VIEWS_BY_VIDEO, version.snapshots[VIEWS_BY_VIDEO]).collect()
-    assert {row.video_id: (row.views, row.billable_views) for row in totals} == counts, f"seed {seed}"
+    assert {row.video_id: (row.views, row.billable_views, row.watched_seconds) for row in totals} == counts, (
+        f"seed {seed}"
+    )
     assert run.versions.counts_now() == counts, f"seed {seed}"
     cells = cells_of(counted, expected)
     assert cells_now(run) == cells, f"seed {seed}"
@@ -127,14 +133,20 @@ def assert_tables_follow(run: MemoryRun, spark: SparkSession, expected: dict, se
             invalid[event.video_id, str(event.timestamp.astimezone(UTC).date()), str(CLASS_OF_CODE[out[2][0]])] += 1
     assert invalid_now(run) == invalid, f"seed {seed}"
     details: Counter[tuple[object, ...]] = Counter()
-    for (video_id, day, _, country, device_type), (cell_views, cell_billable) in cells.items():
-        details[video_id, day, country, device_type, "views"] += cell_views
-        details[video_id, day, country, device_type, "billable"] += cell_billable
-    found: Counter[tuple[object, ...]] = Counter()
-    for row in tables.at(VIEWS_BY_DETAIL, version.snapshots[VIEWS_BY_DETAIL]).collect():
-        found[row.video_id, str(row.event_day), row.country, row.device_type, "views"] += row.views
-        found[row.video_id, str(row.event_day), row.country, row.device_type, "billable"] += row.billable_views
-    assert +found == +details, f"seed {seed}"
+    by_day: Counter[tuple[object, ...]] = Counter()
+    for (video_id, day, _, country, device_type), sums in cells.items():
+        for name, value in zip(COUNTS, sums, strict=True):
+            details[video_id, day, country, device_type, name] += value
+            by_day[video_id, day, name] += value
+    for table, keys, sums_of in (
+        (VIEWS_BY_DETAIL, ("video_id", "event_day", "country", "device_type"), details),
+        (VIEWS_BY_VIDEO_DAY, ("video_id", "event_day"), by_day),
+    ):
+        found: Counter[tuple[object, ...]] = Counter()
+        for row in tables.at(table, version.snapshots[table]).collect():
+            for name in COUNTS:
+                found[(*(str(row[key]) for key in keys), name)] += row[name]
+        assert +found == +sums_of, f"seed {seed}: {table}"
     tally = tables.at(TALLY, version.snapshots[TALLY]).collect()
     by_verdict: Counter[str] = Counter()
     for row in tally:
@@ -143,17 +155,18 @@ def assert_tables_follow(run: MemoryRun, spark: SparkSession, expected: dict, se
     assert sum(by_verdict.values()) == sum(version.offsets.ends), f"seed {seed}"
 
 
-def cells_now(run: MemoryRun) -> dict[tuple[object, ...], tuple[int, int]]:
+def cells_now(run: MemoryRun) -> dict[tuple[object, ...], tuple[int, int, int]]:
     """What all versions' day changes add up to; each day's sums are those of its cells."""
-    cells: dict[tuple[object, ...], tuple[int, int]] = {}
+    cells: dict[tuple[object, ...], tuple[int, int, int]] = {}
     for _, day in run.versions.days:
         assert day.views == sum(cell.views for cell in day.cells)
         assert day.billable_views == sum(cell.billable_views for cell in day.cells)
+        assert day.watched_seconds == sum(cell.watched_seconds for cell in day.cells)
         for cell in day.cells:
             place = (day.video_id, str(day.event_day), cell.quarter, cell.country, cell.device_type)
-            views, billable = cells.get(place, (0, 0))
-            cells[place] = (views + cell.views, billable + cell.billable_views)
-    return {place: counts for place, counts in cells.items() if counts != (0, 0)}
+            views, billable, seconds = cells.get(place, (0, 0, 0))
+            cells[place] = (views + cell.views, billable + cell.billable_views, seconds + cell.watched_seconds)
+    return {place: counts for place, counts in cells.items() if counts != (0, 0, 0)}
 
 
 def invalid_now(run: MemoryRun) -> Counter[tuple[str, str, str]]:
@@ -165,9 +178,9 @@ def invalid_now(run: MemoryRun) -> Counter[tuple[str, str, str]]:
     return +found
 
 
-def cells_of(counted: dict, expected: dict) -> dict[tuple[object, ...], tuple[int, int]]:
+def cells_of(counted: dict, expected: dict) -> dict[tuple[object, ...], tuple[int, int, int]]:
     """The same from the counted events themselves."""
-    cells: dict[tuple[object, ...], tuple[int, int]] = {}
+    cells: dict[tuple[object, ...], tuple[int, int, int]] = {}
     for place, event in counted.items():
         happened = event.timestamp.astimezone(UTC)
         cell = (
@@ -177,8 +190,9 @@ def cells_of(counted: dict, expected: dict) -> dict[tuple[object, ...], tuple[in
             country_by(NEWEST, event),
             "unknown" if event.device_type is None else event.device_type,
         )
-        views, billable = cells.get(cell, (0, 0))
-        cells[cell] = (views + 1, billable + (expected[place][3] == Billability.BILLABLE))
+        views, billable, seconds = cells.get(cell, (0, 0, 0))
+        is_billable = expected[place][3] == Billability.BILLABLE
+        cells[cell] = (views + 1, billable + is_billable, seconds + event.view_duration)
     return cells
 
 
@@ -286,6 +300,12 @@ def test_the_gate_refuses_a_tampered_branch_and_nothing_of_it_is_published(spark
     # the next run begins from the published version again
     assert run_once(run.ports(), TOPIC).state == "published"
     assert_equals_settle(run, spark, {}, 41)
+    grow(run, rng, among, 30)
+    with pytest.raises(GateFailedError) as refusal:
+        run_once(run.ports(warehouse=WatchedLongerAfterDerive(run.warehouse, spark)), TOPIC)
+    sentence = r"views_by_video: watched seconds: [0-9,]+ found, [0-9,]+ expected"
+    assert any(re.fullmatch(sentence, each) for each in refusal.value.failures), refusal.value.failures
+    assert len(run.versions.published) == 2
 
 
 class TamperedAfterDerive:
@@ -306,6 +326,17 @@ class TamperedAfterDerive:
         more = self._warehouse.tables.between(TALLY, before, self._warehouse.tables.head(TALLY, branch))
         tampered = replace(tally, added=tally.added.unionByName(more))
         return replace(derived, engine=replace(derived.engine, changes={**derived.engine.changes, TALLY: tampered}))
+
+
+class WatchedLongerAfterDerive(TamperedAfterDerive):
+    """The warehouse, with a second too many for each changed total."""
+
+    def derive(self, judged: JudgedPiece) -> DerivedPiece:
+        derived = self._warehouse.derive(judged)
+        totals: TableChanges = derived.engine.changes[VIEWS_BY_VIDEO]
+        longer = totals.added.withColumn("watched_seconds", F.col("watched_seconds") + 1)
+        changes = {**derived.engine.changes, VIEWS_BY_VIDEO: replace(totals, added=longer)}
+        return replace(derived, engine=replace(derived.engine, changes=changes))
 
 
 FACTS = {
@@ -383,7 +414,9 @@ def test_decisions_about_late_events_are_counted_once_by_the_next_run_and_pinned
     found = run_once(run.ports(), TOPIC)
     assert (found.state, found.archived_count, found.accepted_count) == ("published", 0, 7), "a decision alone is news"
     assert found.verdicts == {"late_review": 1, "counted": 6, "duplicate": 1, "conflict": 1}
-    assert run.versions.counts_now() == {"-a": (6, 5)}, "the day's own cap: four, and one of the day after"
+    assert {key: counts[:2] for key, counts in run.versions.counts_now().items()} == {"-a": (6, 5)}, (
+        "the day's own cap: four, and one of the day after"
+    )
     assert run.versions.published[-1].accepted_late == tuple((0, offset) for offset in range(7))
     assert run.versions.published[-1].offsets == run.versions.published[-2].offsets
     assert_equals_settle(run, spark, {}, 0)

@@ -101,6 +101,7 @@ def is_late(value: bytes, appended_at: datetime) -> bool:
         (VIEWS_BY_VIDEO_DAY, "UPDATE {table} SET views = views + 1 WHERE video_id = '-a'", "video -a on 2026-11-"),
         (VIEWS_BY_VIDEO_DAY, "DELETE FROM {table} WHERE video_id = '_b'", "video _b on 2026-11-"),
         (VIEWS_BY_VIDEO, "UPDATE {table} SET billable_views = 0 WHERE video_id = 'c'", ", views_by_video has "),
+        (VIEWS_BY_VIDEO, "UPDATE {table} SET watched_seconds = 1 WHERE video_id = 'c'", ", views_by_video has "),
         (VIEWS_BY_VIDEO, "DELETE FROM {table} WHERE video_id = '-a'", ", views_by_video has 0 views"),
     ],
 )
@@ -116,10 +117,10 @@ def test_a_table_altered_since_the_run_is_named(history: History, table: str, st
 
 def test_a_served_count_altered_since_the_run_is_named(history: History) -> None:
     versions = history.copy()
-    versions.counts.append((2, VideoCount("-a", 1, 1)))
+    versions.counts.append((2, VideoCount("-a", 1, 1, 60)))
     (difference,) = of_change(history.spark, versions, 1)
     assert difference.startswith("video -a: views_by_video has ")
-    assert difference.endswith("PostgreSQL has 1 views (1 billable)")
+    assert difference.endswith("PostgreSQL has 1 views (1 billable, 60 seconds watched)")
 
 
 def test_a_served_count_that_was_not_written_is_named(history: History) -> None:
@@ -127,15 +128,22 @@ def test_a_served_count_that_was_not_written_is_named(history: History) -> None:
     versions.counts = [each for each in versions.counts if each[0] != 2 or each[1].video_id != "c"]
     (difference,) = of_change(history.spark, versions, 1)
     assert difference.startswith("video c: views_by_video has ")
-    assert difference.endswith("PostgreSQL has 0 views (0 billable)")
+    assert difference.endswith("PostgreSQL has 0 views (0 billable, 0 seconds watched)")
 
 
 @pytest.mark.parametrize("day", ["2026-11-19", "2026-10-01"])
 def test_a_change_by_day_that_no_run_made_is_named(history: History, day: str) -> None:
     versions = history.copy()
-    versions.days.append((2, DayChange("-a", day, 1, 0, [])))
+    versions.days.append((2, DayChange("-a", day, 1, 0, 0, [])))
     (difference,) = of_change(history.spark, versions, 1)
     assert difference.startswith(f"video -a on {day}: views_by_video_day has ")
+
+
+def test_seconds_that_nobody_watched_are_named(history: History) -> None:
+    versions = history.copy()
+    versions.days.append((2, DayChange("-a", "2026-11-19", 0, 0, 7, [])))
+    (difference,) = of_change(history.spark, versions, 1)
+    assert difference.startswith("video -a on 2026-11-19: views_by_video_day has ")
 
 
 @pytest.mark.parametrize("day", ["2026-11-19", "2026-10-01"])

@@ -1,7 +1,8 @@
 """The tables of an earlier release, published again in today's layout: counts, history and rebuild stay right."""
 
+import json
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,16 @@ from batch_layer.judging.batch_keys import BatchKeys
 from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables
 from batch_layer.lake.spark_content_hash import contents
 from batch_layer.lake.spark_kept import kept
-from batch_layer.lake.tables import EVENTS, TABLES, VIDEO_FACTS, VIEWERS, VIEWS_BY_VIDEO
+from batch_layer.lake.tables import (
+    EVENTS,
+    TABLES,
+    VIDEO_FACTS,
+    VIEWERS,
+    VIEWS_BY_DETAIL,
+    VIEWS_BY_VIDEO,
+    VIEWS_BY_VIDEO_DAY,
+)
+from batch_layer.reconciling.reconcile import reconcile_once
 from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
 from batch_layer.run.upgrade import upgrade_once
@@ -28,7 +38,8 @@ from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion
 from tests.batch_fakes import ATTESTATION_KEYS, TOPIC
 from tests.laws.test_batch_laws import Crash, CrashingBefore, assert_equals_settle
-from tests.random_logs import PARTITIONS, decide_some, grow, later_facts, no_gate, random_facts, worlds
+from tests.laws.test_change_laws import of_change
+from tests.random_logs import PARTITIONS, START, decide_some, grow, later_facts, no_gate, random_facts, worlds
 from tests.spark_fixtures import TRAITS_KEY, MemoryRun
 
 SEED = 20261128
@@ -71,20 +82,21 @@ def made_former(run: MemoryRun, spark: SparkSession) -> PublishedVersion:
     )
 
 
-def made_last(run: MemoryRun, spark: SparkSession) -> PublishedVersion:
-    """Gives the viewers the columns of the release before traits, and returns its version like `made_former`."""
+def made_without(run: MemoryRun, spark: SparkSession, missing: Mapping[str, Collection[str]]) -> PublishedVersion:
+    """Takes columns out of tables (table → columns), and returns the version of them like `made_former`."""
     version, tables = run.versions.published[-1], run.warehouse.tables
-    rows = kept(tables.at(VIEWERS, version.snapshots[VIEWERS]).drop(*Traits._fields)).rows
-    table = TABLES[VIEWERS]
-    columns = ", ".join(f"{each.name} {each.type}" for each in table.columns if each.name not in Traits._fields)
-    spark.sql(f"DROP TABLE {NAMESPACE}.{VIEWERS} PURGE")
-    spark.sql(f"CREATE TABLE {NAMESPACE}.{VIEWERS} ({columns}) USING iceberg PARTITIONED BY ({table.partitioning})")
-    rows.writeTo(f"{NAMESPACE}.{VIEWERS}").append()
+    for name, gone in missing.items():
+        rows, table = kept(tables.at(name, version.snapshots[name]).drop(*gone)).rows, TABLES[name]
+        columns = ", ".join(f"{each.name} {each.type}" for each in table.columns if each.name not in gone)
+        spark.sql(f"DROP TABLE {NAMESPACE}.{name} PURGE")
+        spark.sql(f"CREATE TABLE {NAMESPACE}.{name} ({columns}) USING iceberg PARTITIONED BY ({table.partitioning})")
+        rows.writeTo(f"{NAMESPACE}.{name}").append()
     tables = run.warehouse.tables = IcebergTables(spark)
-    snapshot = tables.main(VIEWERS) or 0
-    content = contents({VIEWERS: tables.at(VIEWERS, snapshot)})[VIEWERS, None]
-    hashes = {**version.content_hashes, VIEWERS: content.text}
-    return replace(version, snapshots={**version.snapshots, VIEWERS: snapshot}, content_hashes=hashes)
+    snapshots = {name: tables.main(name) or 0 for name in missing}
+    found = {name: contents({name: tables.at(name, snapshots[name])})[name, None].text for name in missing}
+    return replace(
+        version, snapshots={**version.snapshots, **snapshots}, content_hashes={**version.content_hashes, **found}
+    )
 
 
 def seen_of(spark: SparkSession, version: PublishedVersion) -> Sequence[object]:
@@ -192,7 +204,7 @@ def test_tables_without_some_of_todays_columns_are_those_of_an_earlier_release(
     assert traits_now(run) == traits_expected(run)
     assert rebuild_once(run.ports()).state == "equal"
     assert upgrade_once(run.ports()).state == "nothing_new"
-    run.versions.published = [made_last(run, spark)]
+    run.versions.published = [made_without(run, spark, {VIEWERS: Traits._fields})]
     for work in (lambda: run_once(run.ports(), TOPIC), lambda: rebuild_once(run.ports())):
         with pytest.raises(RefusedError, match=r"version 1 has the tables of an earlier release"):
             work()
@@ -210,3 +222,52 @@ def test_tables_without_some_of_todays_columns_are_those_of_an_earlier_release(
     for work in (lambda: run_once(run.ports(), TOPIC), lambda: rebuild_once(run.ports())):
         with pytest.raises(RefusedError, match=r"^VIEWLEDGER_TRAITS_KEY is another key .*: [0-9a-f]{16} instead of"):
             work()
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_an_upgrade_sums_the_watched_seconds_of_every_view_that_was_published_without_them(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    rng = random.Random(SEED)
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path)
+    among = worlds(rng, 8)
+    run.catalogue.versions = [random_facts(rng, among)]
+    grow(run, rng, among, 120)
+    run.log.append(0, START, unwatched(START))
+    decide_some(run, rng)
+    assert run_once(run.ports(), TOPIC).state == "published"
+    tables = (VIEWS_BY_DETAIL, VIEWS_BY_VIDEO_DAY, VIEWS_BY_VIDEO)
+    run.versions.published = [made_without(run, spark, {name: ["watched_seconds"] for name in tables})]
+    run.versions.counts = [(at, replace(each, watched_seconds=0)) for at, each in run.versions.counts]
+    unsummed = [(day, [replace(cell, watched_seconds=0) for cell in day.cells]) for _, day in run.versions.days]
+    run.versions.days = [(1, replace(day, watched_seconds=0, cells=cells)) for day, cells in unsummed]
+    assert reconcile_once(run.ports().reconcile, None).differences == (), "before the upgrade there is nothing to sum"
+    with pytest.raises(RefusedError, match=r"version 1 has the tables of an earlier release"):
+        run_once(run.ports(), TOPIC)
+    assert upgrade_once(run.ports()).state == "published"
+    assert_equals_settle(run, spark, run.catalogue.versions[-1], SEED)
+    summed = {(each.video_id, str(each.event_day)) for at, each in run.versions.days if at == 2}
+    viewed = {(day.video_id, str(day.event_day)) for day, _ in unsummed if day.views}
+    assert ("unwatched", str(START.date())) in viewed
+    assert summed == viewed, "each day of a video has its sum from then on, also where it is zero"
+    assert {each.video_id for at, each in run.versions.counts if at == 2} == {video_id for video_id, _ in viewed}
+    assert of_change(spark, run.versions, 0) == of_change(spark, run.versions, 1) == []
+    assert reconcile_once(run.ports().reconcile, None).differences == ()
+    assert rebuild_once(run.ports()).state == "equal"
+    grow(run, rng, among, 30)
+    assert run_once(run.ports(), TOPIC).state == "published"
+    assert_equals_settle(run, spark, run.catalogue.versions[-1], SEED)
+
+
+def unwatched(at: datetime) -> bytes:
+    """A view of zero seconds."""
+    fields = {
+        "event_id": "8f14e45f-ceea-467f-9a3c-1b2d3e4f5a6b",
+        "video_id": "unwatched",
+        "user_id": "u",
+        "session_id": "s",
+        "timestamp": at.isoformat(),
+        "view_duration": 0,
+        "revenue_eligible": True,
+    }
+    return json.dumps(fields).encode()

@@ -177,7 +177,7 @@ def test_a_verdict_changed_without_the_counts_is_found(history: History) -> None
     assert [each.split(" has ")[0] for each in differences] == [f"video {name}: events" for name in VIDEOS]
 
 
-@pytest.mark.parametrize("served", [VideoCount("-a", 1, 1), VideoCount("nobody", 1, 0)])
+@pytest.mark.parametrize("served", [VideoCount("-a", 1, 1, 60), VideoCount("nobody", 1, 0, 0)])
 def test_a_changed_served_count_is_found_and_its_video_named(history: History, served: VideoCount) -> None:
     versions = history.copy()
     versions.counts.append((2, served))
@@ -188,7 +188,7 @@ def test_a_changed_served_count_is_found_and_its_video_named(history: History, s
 
 def test_the_ledger_is_compared_with_the_version_it_was_posted_from(history: History) -> None:
     first = history.run.versions.published[0]
-    counts = {name: history.run.versions.counts_at(1).get(name, (0, 0))[1] for name in VIDEOS}
+    counts = {name: history.run.versions.counts_at(1).get(name, (0, 0, 0))[1] for name in VIDEOS}
     posted = [BilledVideo(first.version, *YEAR, name, views) for name, views in counts.items() if name != "c"]
     posted.append(BilledVideo(first.version, *YEAR, None, sum(counts.values())))
     assert history.reconciled(posted=posted).compared["billed_videos"] == 2

@@ -41,7 +41,7 @@ def rows_of(url: str, query: str) -> list[tuple]:
 
 
 def counts(spark: SparkSession) -> DataFrame:
-    columns = ("concat('v', id) AS video_id", "id + 2 AS views", "id AS billable_views")
+    columns = ("concat('v', id) AS video_id", "id + 2 AS views", "id AS billable_views", "id * 60 AS watched_seconds")
     return spark.range(VIDEOS).selectExpr(*columns).repartition(PIECES, "video_id")
 
 
@@ -58,6 +58,7 @@ def events(spark: SparkSession, rng: random.Random, count: int) -> DataFrame:
             "verdict": rng.choice(["counted", "duplicate", "invalid_traffic"]),
             "reasons": [{"code": rng.choice(CODES), "detail": ""}],
             "billability": rng.choice(["billable", "own_view"]),
+            "view_duration": rng.choice([0, 30, 86_400]),
         }
         for _ in range(count)
     ]
@@ -88,18 +89,23 @@ def test_every_row_is_stored_once_and_again_in_the_same_places(spark: SparkSessi
         key: sorted(became[key])[:3] for key in changes
     }
     assert first == StagedCounts(VIDEOS, 3, len(changes))
-    found = rows_of(url, "SELECT video_id, views, billable_views FROM staging.video_counts WHERE run_id = 'run-1'")
-    assert sorted(found) == sorted((f"v{n}", n + 2, n) for n in range(VIDEOS))
+    found = rows_of(
+        url, "SELECT video_id, views, billable_views, watched_seconds FROM staging.video_counts WHERE run_id = 'run-1'"
+    )
+    assert sorted(found) == sorted((f"v{n}", n + 2, n, n * 60) for n in range(VIDEOS))
     assert len(rows_of(url, "SELECT DISTINCT piece FROM staging.video_counts")) == PIECES
     expected: Counter[str] = Counter()
+    watched: Counter[str] = Counter()
     for sign, rows in ((1, now), (-1, before)):
         for row in rows.where("verdict = 'counted'").collect():
             expected[row.video_id] += sign
-    columns = "video_id, views_change, cell_views, quarters, devices"
+            watched[row.video_id] += sign * row.view_duration
+    columns = "video_id, views_change, cell_views, seconds_change, cell_seconds, quarters, devices"
     changed = rows_of(url, f"SELECT {columns} FROM staging.video_day_changes")
     assert {video_id: views for video_id, views, *_ in changed} == dict(expected)
-    for _, views, cells, quarters, devices in changed:
-        assert sum(cells) == views
+    assert {video_id: seconds for video_id, _, _, seconds, *_ in changed} == dict(watched)
+    for _, views, cells, seconds, cell_seconds, quarters, devices in changed:
+        assert (sum(cells), sum(cell_seconds)) == (views, seconds)
         assert {each % 2 for each in quarters} == {0}, "views begin on half hours"
         assert set(devices) <= set(DEVICES)
 

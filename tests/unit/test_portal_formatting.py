@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from serving_layer.portal.formatting import aligned_money, machine, money, percent, tone, utc, whole, words
+from serving_layer.portal.formatting import aligned_money, duration, machine, money, percent, tone, utc, whole, words
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,20 @@ def test_numbers_and_states_are_words_for_people() -> None:
         "bad",
         "plain",
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0:00"),
+        (9.4, "0:09"),
+        (59.6, "1:00"),
+        (245, "4:05"),
+        (3_599, "59:59"),
+        (3_600, "1:00:00"),
+        (4_442_459, "1,234:00:59"),
+        (None, "\u2013"),
+    ],
+)
+def test_a_time_of_watching_is_written_as_a_clock_shows_it(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text

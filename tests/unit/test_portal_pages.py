@@ -2,11 +2,13 @@
 
 import csv
 import hashlib
+import io
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
@@ -19,6 +21,7 @@ from ingestion.contract.traffic import InvalidReason
 from ingestion.contract.traffic_reasons import DayReason
 from ingestion.contract.unavailable import Part
 from serving_layer.access.access import GRANTS
+from serving_layer.portal.formatting import duration
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_templates import STATIC_FOLDER
 from serving_layer.portal.http_visit import PLACES
@@ -28,6 +31,8 @@ from tests.portal_fakes import ANNS, BOBS, CALLERS, DISCLAIMER, EVENT, WAITING, 
 PAGES = {
     "/portal/dashboard": {"ann"},
     "/portal/dashboard/live": {"ann"},
+    "/portal/days.csv": {"ann"},
+    "/portal/days.csv?video_id=-walk_01": {"ann"},
     "/portal/videos": {"ann"},
     "/portal/videos/-walk_01": {"ann"},
     "/portal/videos/-walk_01/live": {"ann"},
@@ -50,7 +55,8 @@ PAGES = {
 }
 """Page → who may see it; `bob` is another creator."""
 OWN_FOR_BOB = {
-    "/portal/dashboard", "/portal/dashboard/live", "/portal/videos", "/portal/invalid", "/portal/statements",
+    "/portal/dashboard", "/portal/dashboard/live", "/portal/days.csv", "/portal/videos", "/portal/invalid",
+    "/portal/statements",
 }  # fmt: skip
 """Pages on which every creator sees what is their own."""
 FORMS = ("/portal/appeals", "/portal/operator/dead-letters/replay", f"/portal/operator/statements/{WAITING}/approve")
@@ -348,6 +354,8 @@ def test_a_dead_letter_is_sent_again_once(client: TestClient, ports: FakePorts) 
     ("path", "status", "words"),
     [
         ("/portal/dashboard?days=5", 422, "7, 28, 90, 365"),
+        ("/portal/days.csv?days=5", 422, "7, 28, 90, 365"),
+        ("/portal/days.csv?video_id=_bobs", 404, "not yours"),
         ("/portal/videos?order=luck", 422, "billable_views"),
         ("/portal/videos?search=a%E2%80%AEb", 422, "can be shown"),
         ("/portal/videos?cursor=x", 422, "begin at the first"),
@@ -469,10 +477,50 @@ def test_the_days_that_were_chosen_rule_the_numbers_and_the_most_viewed_videos(c
     sign_in(client, "ann")
     page = client.get(f"/portal/dashboard?days={days}").text
     shown = page[page.index(f"In the last {days} days") : page.index("Since the beginning")]
-    counts = [DayCount(date.min, 2_000 + (each * 7_919) % 900, 1_500 + (each * 7_919) % 400) for each in range(days)]
+    counts = [DayCount(date.min, 2_000 + (each * 7_919) % 900, 1_500 + (each * 7_919) % 400, 0) for each in range(days)]
     assert f"{sum(each.views for each in counts):,}" in shown
     assert f"{sum(each.billable_views for each in counts):,}" in shown
     assert f"{days * 40:,}" in page[page.index("Most viewed videos of these days") :]
+
+
+@pytest.mark.parametrize("path", ["/portal/dashboard", "/portal/videos/-walk_01"])
+def test_the_watch_time_of_the_chosen_days_is_a_tile_and_a_table(
+    client: TestClient, ports: FakePorts, path: str
+) -> None:
+    sign_in(client, "ann")
+    page = client.get(f"{path}?days=7").text
+    seconds = [90_000 + (each * 7_919) % 60_000 for each in range(7)]
+    views = [2_000 + (each * 7_919) % 900 for each in range(7)]
+    tiles = page[page.index("In the last 7 days") : page.index("Since the beginning")]
+    assert f"<dt>Watched</dt><dd>{duration(sum(seconds))}</dd>" in tiles.replace(' class=""', "")
+    assert f"<dt>Average view</dt><dd>{duration(sum(seconds) / sum(views))}</dd>" in tiles.replace(' class=""', "")
+    table = page[page.index("Watch time by day") : page.index("Countries")]
+    for watched, count in zip(seconds, views, strict=True):
+        assert (
+            f'data-value="{watched}">{duration(watched)}</td><td class="number">{duration(watched / count)}<' in table
+        )
+    ports.is_unsummed = True
+    page = client.get(f"{path}?days=7").text
+    assert "Watch time is not summed in this version." in page
+    assert page.count("<dd>\u2013</dd>") + page.count('<dd class="">\u2013</dd>') == 2, "no figure is made up"
+
+
+@pytest.mark.parametrize("path", ["/portal/dashboard", "/portal/videos/-walk_01"])
+def test_the_days_of_a_page_are_downloaded_as_csv(client: TestClient, ports: FakePorts, path: str) -> None:
+    sign_in(client, "ann")
+    link = re.search(r'href="(/portal/days.csv[^"]+)"', client.get(f"{path}?days=7").text)
+    assert link
+    answer = client.get(unescape(link[1]))
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [int(row["watched_seconds"]) for row in rows] == [90_000 + (each * 7_919) % 60_000 for each in range(7)]
+    assert {(row["version"], row["settled_until"]) for row in rows} == {("7", "2026-11-25T09:00:00Z")}
+    assert float(rows[0]["average_view_duration"]) == round(int(rows[0]["watched_seconds"]) / int(rows[0]["views"]), 3)
+    ports.is_unsummed = True
+    rows = list(csv.DictReader(io.StringIO(client.get(unescape(link[1])).text)))
+    assert {(row["watched_seconds"], row["average_view_duration"]) for row in rows} == {("", "")}
+    ports.away = {Part.POSTGRES}
+    assert client.get(unescape(link[1])).status_code == 503
 
 
 def test_the_partitions_are_missing_without_kafka_and_the_rest_of_the_page_is_there(

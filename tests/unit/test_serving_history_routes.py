@@ -64,13 +64,13 @@ class Served:
         self.history.publish(
             1,
             at(21, 12),
-            ("-a", at(20, 9, 5), "DE", "tv", True),
-            ("-a", at(20, 23, 50), "IN", "phone", True),
-            ("-a", at(21, 3, 20), "DE", "tv", False),
-            ("c", at(20, 10), "FR", "tv", True),
+            ("-a", at(20, 9, 5), "DE", "tv", True, 10),
+            ("-a", at(20, 23, 50), "IN", "phone", True, 61),
+            ("-a", at(21, 3, 20), "DE", "tv", False, 0),
+            ("c", at(20, 10), "FR", "tv", True, 30),
         )
         self.history.publish(
-            2, at(22, 12), ("-a", at(20, 9, 55), "DE", "phone", True), ("_b", at(22, 11), "DE", "tv", False)
+            2, at(22, 12), ("-a", at(20, 9, 55), "DE", "phone", True, 29), ("_b", at(22, 11), "DE", "tv", False, 86_400)
         )
         self.speed.views = {(200, "-a"): 7}
         metrics = ApiMetrics(now=lambda: 0.0)
@@ -129,6 +129,60 @@ def test_a_series_has_a_row_for_every_window_also_for_those_without_views(served
     assert body["settled_until"] == body["as_of"] == "2026-11-23T08:00:00Z"
 
 
+def measured(answer: Any, measure: str) -> list[float | None]:
+    return [row[measure] for row in answer.json()["rows"]]
+
+
+def test_a_series_says_how_long_was_watched_and_how_long_a_view_lasted(served: Served) -> None:
+    whole = served.get(f"/v1/videos/-a/views/series?{DAY}&measure=watched_seconds")
+    assert measured(whole, "watched_seconds") == [100, 0, 0]
+    assert views(whole) == views(served.get(f"/v1/videos/-a/views/series?{DAY}")), "beside the views"
+    assert (whole.json()["measure"], whole.json()["settled_until"]) == ("watched_seconds", "2026-11-23T08:00:00Z")
+    assert "average_view_duration" not in whole.text
+    average = served.get(f"/v1/videos/-a/views/series?{DAY}&measure=average_view_duration")
+    assert measured(average, "average_view_duration") == [33.333, 0, None], "nobody watched on the last day"
+    assert "watched_seconds" not in average.text
+    grouped = served.get(f"/v1/videos/-a/views/series?{DAY}&window=month&group_by=device&measure=watched_seconds")
+    assert measured(grouped, "watched_seconds") == [90, 10]
+    channel = served.get(f"/v1/channels/{OWNER}/views/series?{DAY}&measure=average_view_duration")
+    assert measured(channel, "average_view_duration") == [33.333, 0, 86_400]
+
+
+def test_a_series_of_views_alone_says_nothing_of_other_measures(served: Served) -> None:
+    plain = served.get(f"/v1/videos/-a/views/series?{DAY}")
+    assert served.get(f"/v1/videos/-a/views/series?{DAY}&measure=views").content == plain.content
+    assert "measure" not in plain.json()
+    assert set(plain.json()["rows"][0]) == {"start", "end", "views", "billable_views"}
+
+
+def test_watched_seconds_of_a_version_that_has_none_are_not_made_up(served: Served) -> None:
+    served.history.unsummed_until = 1
+    for measure in ("watched_seconds", "average_view_duration"):
+        before = served.get(f"/v1/videos/-a/views/series?{DAY}&version=1&measure={measure}")
+        no_views = 0 if measure == "watched_seconds" else None
+        assert measured(before, measure) == [None, None, no_views]
+        assert measured(served.get(f"/v1/videos/-a/views/series?{DAY}&measure={measure}"), measure)[0] is not None
+
+
+def test_a_measure_is_a_column_of_csv(served: Served) -> None:
+    answer = served.get(f"/v1/videos/-a/views/series?{DAY}&measure=average_view_duration&format=csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(row["views"], row["average_view_duration"]) for row in rows] == [("3", "33.333"), ("1", "0.0"), ("0", "")]
+    assert "average_view_duration" not in served.get(f"/v1/videos/-a/views/series?{DAY}&format=csv").text
+
+
+def test_an_unknown_measure_is_refused_with_those_there_are(served: Served) -> None:
+    answer = served.get(f"/v1/videos/-a/views/series?{DAY}&measure=likes")
+    assert (answer.status_code, answer.json()["code"]) == (422, "measure_unknown")
+    assert answer.json()["detail"] == "measure is 'likes'; allowed are views, watched_seconds, average_view_duration"
+
+
+def test_a_window_longer_watched_than_its_views_can_last_is_an_error(served: Served) -> None:
+    served.history.publish(3, at(23, 12), ("-a", at(22, 1), "DE", "tv", False, 86_401))
+    served.published.publish({"-a": (5, 3)})
+    assert served.get(f"/v1/videos/-a/views/series?{DAY}&version=3").status_code == 500
+
+
 def test_a_series_that_ends_after_what_is_settled_is_not_complete(served: Served) -> None:
     assert served.get("/v1/videos/-a/views/series?from=2026-11-20&to=2026-11-24").json()["complete"] is False
 
@@ -161,7 +215,7 @@ def test_a_version_always_answers_the_same_bytes_and_may_be_cached(served: Serve
     ]
     before = [served.get(path) for path in paths]
     served.speed.views[200, "-a"] = 99
-    served.history.publish(3, at(23, 12), ("-a", at(20, 9), "DE", "tv", True))
+    served.history.publish(3, at(23, 12), ("-a", at(20, 9), "DE", "tv", True, 60))
     for path, former in zip(paths, before, strict=True):
         assert (served.get(path).content, former.status_code) == (former.content, 200), path
         assert former.json()["version"] == 1
@@ -184,7 +238,7 @@ def test_pages_stay_with_the_version_of_the_first_one(served: Served) -> None:
     first = served.get(path)
     assert len(first.json()["rows"]) == 2
     served.published.publish({"-a": (5, 3)})
-    served.history.publish(3, at(23, 12), ("-a", at(22, 1), "DE", "tv", False))
+    served.history.publish(3, at(23, 12), ("-a", at(22, 1), "DE", "tv", False, 60))
     last = served.get(f"{path}&cursor={first.json()['next']}")
     assert (last.json()["version"], views(last)) == (2, [("2026-11-22T00:00:00Z", 0, 0)])
     assert last.json()["next"] is None

@@ -4,7 +4,15 @@
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const whole = new Intl.NumberFormat();
-const shown = (number) => (number === null || number === undefined ? "none" : whole.format(number));
+/* Seconds as a clock shows them: m:ss, or h:mm:ss. */
+const clock = (seconds) => {
+  const [hours, minutes, rest] = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map(Math.floor);
+  const two = (number) => String(number).padStart(2, "0");
+  return hours > 0 ? `${whole.format(hours)}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+};
+
+/* Steps of an axis of seconds: whole minutes and hours. */
+const STEPS = [1, 5, 15, 30, 60, 300, 900, 1800, ...[1, 10, 100, 1000, 10000, 100000].flatMap((hours) => [hours, 2 * hours, 5 * hours]).map((hours) => hours * 3600)];
 
 /* <time datetime="…Z">: the viewer's own zone in sight, UTC kept beside it. */
 function localise(element) {
@@ -37,6 +45,8 @@ function draw(table) {
     const text = row.cells[index].dataset.value;
     return text === undefined || text === "" ? null : Number(text);
   };
+  const written = heads.some((cell) => cell.dataset.unit === "seconds") ? clock : whole.format;
+  const shown = (number) => (number === null || number === undefined ? "none" : written(number));
   const days = rows.map((row) => Date.parse(row.cells[0].dataset.value) / 1000);
   const order = days.map((_, index) => index).sort((a, b) => days[a] - days[b]);
   const data = [order.map((at) => days[at]), ...series.map(({ index }) => order.map((at) => value(rows[at], index)))];
@@ -50,7 +60,7 @@ function draw(table) {
     width: Math.max(260, box.clientWidth), height: 240,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     scales: { y: { range: (_, __, top) => [0, Math.max(1, top * 1.08)] } },
-    axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(5, 10)), space: 56, incrs: [1, 2, 7, 14, 28, 56, 112, 182, 364].map((number) => number * 86400) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => whole.format(tick)) }],
+    axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(5, 10)), space: 56, incrs: [1, 2, 7, 14, 28, 56, 112, 182, 364].map((number) => number * 86400) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => written(tick)), ...(written === clock ? { incrs: STEPS } : {}) }],
     series: [
       { label: "Day", value: (_, seconds) => new Date((seconds ?? data[0].at(-1)) * 1000).toISOString().slice(0, 10) },
       ...series.map(({ cell }, place) => ({

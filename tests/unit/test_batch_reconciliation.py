@@ -8,6 +8,7 @@ import pytest
 from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.reconciliation import (
     VersionChange,
+    VideoMeasures,
     VideoTotals,
     billed_differences,
     gain_differences,
@@ -25,8 +26,9 @@ ONE, OTHER = Content(1, (5, 6)), Content(1, (5, 7))
 START, END = date(2026, 11, 1), date(2026, 12, 1)
 
 
-def totals(video_id: str, *counts: tuple[int, int]) -> VideoTotals:
-    return VideoTotals(video_id, dict(zip(("events", "by day", "PostgreSQL"), counts, strict=False)))
+def totals(video_id: str, *counts: tuple[int, int], seconds: tuple[int, int, int] = (60, 60, 60)) -> VideoTotals:
+    found = [VideoMeasures(*each, watched) for each, watched in zip(counts, seconds, strict=False)]
+    return VideoTotals(video_id, dict(zip(("events", "by day", "PostgreSQL"), found, strict=False)))
 
 
 def test_a_place_reads_back_what_it_is_called_by() -> None:
@@ -84,15 +86,26 @@ def test_a_video_is_named_with_the_first_step_at_which_its_counts_change() -> No
         totals("c", (1, 0), (1, 0), (1, 0)),
     ]
     assert video_differences(computed) == [
-        "video a: by day has 4 views (4 billable), PostgreSQL has 5 views (4 billable)",
-        "video b: events has 3 views (2 billable), by day has 3 views (1 billable)",
+        "video a: by day has 4 views (4 billable, 60 seconds watched), "
+        "PostgreSQL has 5 views (4 billable, 60 seconds watched)",
+        "video b: events has 3 views (2 billable, 60 seconds watched), "
+        "by day has 3 views (1 billable, 60 seconds watched)",
+    ]
+
+
+def test_a_video_of_which_only_the_watched_seconds_change_is_named() -> None:
+    assert video_differences([totals("a", (2, 1), (2, 1), (2, 1), seconds=(60, 60, 61))]) == [
+        "video a: by day has 2 views (1 billable, 60 seconds watched), "
+        "PostgreSQL has 2 views (1 billable, 61 seconds watched)",
     ]
 
 
 def test_counts_of_one_day_are_named_with_it() -> None:
     computed = [replace(totals("a", (1, 1), (2, 1)), day=day) for day in (END, START)]
     assert video_differences(computed) == [
-        f"video a on {day}: events has 1 views (1 billable), by day has 2 views (1 billable)" for day in (START, END)
+        f"video a on {day}: events has 1 views (1 billable, 60 seconds watched), "
+        "by day has 2 views (1 billable, 60 seconds watched)"
+        for day in (START, END)
     ]
 
 

@@ -60,7 +60,7 @@ function draw(table) {
     width: Math.max(260, box.clientWidth), height: 240,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     scales: { y: { range: (_, __, top) => [0, Math.max(1, top * 1.08)] } },
-    axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(5, 10)), space: 56, incrs: [1, 2, 7, 14, 28, 56, 112, 182, 364].map((number) => number * 86400) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => written(tick)), ...(written === clock ? { incrs: STEPS } : {}) }],
+    axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toISOString().slice(5, 10)), space: 56, incrs: [1, 2, 7, 14, 28, 56, 112, 182, 364].map((number) => number * 86400) }, { ...axis, size: written === clock ? 88 : 64, values: (_, ticks) => ticks.map((tick) => written(tick)), ...(written === clock ? { incrs: STEPS } : {}) }],
     series: [
       { label: "Day", value: (_, seconds) => new Date((seconds ?? data[0].at(-1)) * 1000).toISOString().slice(0, 10) },
       ...series.map(({ cell }, place) => ({

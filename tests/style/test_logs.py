@@ -12,8 +12,9 @@ LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 def nodes() -> Iterator[tuple[str, ast.AST]]:
     for folder in PRODUCT:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            name = str(path.relative_to(ROOT))
-            yield from ((name, node) for node in ast.walk(ast.parse(path.read_text())))
+            name, text = str(path.relative_to(ROOT)), path.read_text()
+            if "logg" in text:  # a file without the word has no logger, and need not be parsed
+                yield from ((name, node) for node in ast.walk(ast.parse(text)))
 
 
 def test_every_logger_has_one_name_and_is_that_of_its_module() -> None:

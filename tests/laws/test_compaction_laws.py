@@ -88,39 +88,25 @@ def test_every_version_shows_the_same_rows_and_what_comes_later_finds_them(compa
     assert compacting.archive_differences() == ()
 
 
-def test_what_is_compacted_twice_is_as_before_and_nothing_is_published_when_nothing_is_due(
+def test_what_is_compacted_twice_is_as_before_and_replaced_files_leave_with_the_last_version_that_names_them(
     compacting: Compacting,
 ) -> None:
     versions = list(published(compacting.run, random.Random(4), 3))
+    before = set(files_of(compacting.spark, RAW_EVENTS))
     first = compacting.compact()
+    versions.append(compacting.run.current)
     again = compacting.compact(CompactionLimits(debt_max=-1, byte_count_max=1 << 40))
     assert len(again.compacted) >= len(first.compacted)
-    assert [is_as_published(compacting.spark, each) for each in (*versions, compacting.run.current)] == [True] * 4
+    assert [is_as_published(compacting.spark, each) for each in (*versions, compacting.run.current)] == [True] * 5
     assert compacting.archive_differences() == ()
     assert compacting.compact(CompactionLimits(debt_max=1_000, byte_count_max=1)).compacted == ()
-    assert compacting.run.current.version == 5
-
-
-def test_the_replaced_files_leave_with_the_last_version_that_names_them(compacting: Compacting) -> None:
-    versions = list(published(compacting.run, random.Random(5), 3))
-    before = set(files_of(compacting.spark, RAW_EVENTS))
-    compacting.compact()
+    assert compacting.run.current.version == 5, "nothing is published when nothing is due"
     upkeep = IcebergUpkeep(compacting.spark)
     upkeep.drop_tags([each.version for each in versions], 0)
     assert upkeep.expire_snapshots(datetime.now(UTC)) > 0
     assert not {path for path in before if path.suffix == ".parquet"} & set(files_of(compacting.spark, RAW_EVENTS))
     assert is_as_published(compacting.spark, compacting.run.current)
     assert compacting.archive_differences() == ()
-
-
-def test_a_changed_file_of_the_archive_is_not_compacted(compacting: Compacting) -> None:
-    published(compacting.run, random.Random(6), 2)
-    parquet = [path for path in files_of(compacting.spark, RAW_EVENTS) if path.suffix == ".parquet"]
-    parquet[0].write_bytes(parquet[1].read_bytes())
-    (parquet[0].parent / f".{parquet[0].name}.crc").unlink(missing_ok=True)
-    with pytest.raises(DifferenceError, match="nothing is compacted until"):
-        compacting.compact()
-    assert compacting.run.current.version == 2
 
 
 class LosesRows(IcebergCompaction):
@@ -134,8 +120,11 @@ class LosesRows(IcebergCompaction):
         self._tables.overwrite(self.lost, branch_of(run_id), rows.exceptAll(rows.limit(1)), F.lit(True))
 
 
-def test_a_compaction_that_lost_a_row_is_refused_and_changes_nothing(compacting: Compacting) -> None:
+def test_a_compaction_that_lost_a_row_or_of_a_changed_file_is_refused_and_changes_nothing(
+    compacting: Compacting,
+) -> None:
     versions = published(compacting.run, random.Random(7), 2)
+    archived = [path for path in files_of(compacting.spark, RAW_EVENTS) if path.suffix == ".parquet"]
     tables = LosesRows(compacting.spark)
     compacting.tables = tables
     for tables.lost in (RAW_EVENTS, EVENTS, VIEWERS, VIEWS_BY_VIDEO):
@@ -150,3 +139,9 @@ def test_a_compaction_that_lost_a_row_is_refused_and_changes_nothing(compacting:
     assert compacting.run.current == versions[-1]
     assert {name: IcebergTables(compacting.spark).main(name) for name in TABLES} == dict(versions[-1].snapshots)
     assert compacting.archive_differences() == ()
+    archived[0].write_bytes(archived[1].read_bytes())
+    (archived[0].parent / f".{archived[0].name}.crc").unlink(missing_ok=True)
+    compacting.tables = IcebergCompaction(compacting.spark)
+    with pytest.raises(DifferenceError, match="nothing is compacted until"):
+        compacting.compact()
+    assert compacting.run.current == versions[-1]

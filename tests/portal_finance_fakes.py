@@ -1,14 +1,18 @@
 """The port of finance's pages in memory: a month that ended, in which something waits of each kind."""
 
-from collections.abc import Collection
-from datetime import UTC, datetime
+from collections.abc import Collection, Sequence
+from datetime import UTC, date, datetime
 
 from ingestion.contract.periods import Period
 from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.portal.finance_records import (
     ClosingMonth,
     ClosingRow,
+    PayeeRow,
+    PaymentRow,
     PeriodRow,
+    RowPage,
+    StatementRow,
     SumRow,
     WaitingPage,
     WaitingRow,
@@ -94,6 +98,42 @@ class FakeFinance:
         row = WaitingRow("3:1721", COUNTED_AT, COUNTED_AT, 1, "", "-walk_01", event_id, remark)
         return WaitingPage((row,), 575, 12, 7, COUNTED_AT)
 
+    def billed_periods(self) -> Sequence[Period]:
+        self._needs_postgres()
+        return [SEPTEMBER, OCTOBER]
+
+    def statements(
+        self, *, search: str, state: str, period: Period | None, order: str, offset: int, count_max: int
+    ) -> RowPage[StatementRow]:
+        self._needs_postgres()
+        found = [
+            each
+            for each in STATEMENTS
+            if search in f"{each.payee_id} {each.payee_name}"
+            and state in ("", each.state)
+            and period in (None, each.period)
+        ]
+        if order == "payable":
+            found.sort(key=lambda each: -each.payable_micros)
+        sums = [(each.state, each.currency, each.payable_micros) for each in found]
+        return RowPage(tuple(found[offset : offset + count_max]), _sums(sums))
+
+    def payments(self, *, search: str, state: str, batch_id: str, offset: int, count_max: int) -> RowPage[PaymentRow]:
+        self._needs_postgres()
+        found = [
+            each
+            for each in PAYMENTS
+            if search in each.payee_id and state in ("", each.state) and batch_id in ("", each.batch_id)
+        ]
+        sums = [(each.state, each.currency, each.amount_micros) for each in found]
+        return RowPage(tuple(found[offset : offset + count_max]), _sums(sums))
+
+    def payees(self, *, search: str, offset: int, count_max: int) -> RowPage[PayeeRow]:
+        self._needs_postgres()
+        found = [each for each in PAYEES if search in each.payee_id]
+        sums = [("owed" if each.currency else "never_owed", each.currency, each.balance_micros) for each in found]
+        return RowPage(tuple(found[offset : offset + count_max]), _sums(sums))
+
     def _needs_postgres(self) -> None:
         if Part.POSTGRES in self.away:
             raise UnavailableError(Part.POSTGRES, "gone")
@@ -105,3 +145,38 @@ _PERIODS = (
     PeriodRow(SEPTEMBER, False, 0, 0, 0, 0),
     PeriodRow(None, False, 0, 383, 0, 0),
 )
+STATEMENTS = [
+    StatementRow(
+        f"{index:032x}",
+        f"p{index:03d}",
+        "=Ann & <b>" if index == 7 else f"Channel {index}",
+        OCTOBER,
+        int(index == 3),
+        "in_review" if index % 50 == 3 else "finalised",
+        "USD",
+        1_000 + index,
+        2_500_000 + index,
+        2_250_000 + index,
+    )
+    for index in range(250)
+]
+PAYMENTS = [
+    PaymentRow(
+        "i1", "VL-EUR-20261201-1", "ann", "Ann", "EUR", 5_000_000, date(2026, 12, 1), "written", "returned",
+        "AC04 closed account", COUNTED_AT,
+    ),
+    PaymentRow(
+        "i2", "VL-EUR-20261201-1", "bob", "Bob", "EUR", 7_000_000, date(2026, 12, 1), "written", "settled", "",
+        COUNTED_AT,
+    ),
+]  # fmt: skip
+PAYEES = [PayeeRow("ann", "Ann", "DE", "EUR", 5_000_000, 1_000_000), PayeeRow("bob", "Bob", "", "", 0, 0)]
+
+
+def _sums(rows: Sequence[tuple[str, str, int]]) -> tuple[SumRow, ...]:
+    keys = sorted({row[:2] for row in rows})
+    return tuple(
+        SumRow(*key, len(amounts), sum(amounts))
+        for key in keys
+        for amounts in [[row[2] for row in rows if row[:2] == key]]
+    )

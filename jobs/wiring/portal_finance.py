@@ -8,12 +8,25 @@ from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_waiting import PostgresWaiting
 from billing.closing import Check, checks_of, forecast, steps_of
 from billing.nightly import left_out, months_to_do
+from billing.payouts.listings import PaymentFilter, RowRange, StatementFilter, StatementOrder
+from billing.payouts.postgres_listings import PostgresListings
 from billing.payouts.postgres_months import PostgresMonths
 from billing.postgres_session import connector
 from billing.waiting import CONFLICT, LATE_EVENT, TRAFFIC_GROUP
 from ingestion.contract.periods import Period
 from serving_layer.access.postgres_reads import API_ROLE
-from serving_layer.portal.finance_records import ClosingMonth, ClosingRow, PeriodRow, SumRow, WaitingPage, WaitingRow
+from serving_layer.portal.finance_records import (
+    ClosingMonth,
+    ClosingRow,
+    PayeeRow,
+    PaymentRow,
+    PeriodRow,
+    RowPage,
+    StatementRow,
+    SumRow,
+    WaitingPage,
+    WaitingRow,
+)
 
 SHOWN_MAX = 500
 
@@ -30,6 +43,7 @@ class PortalFinance:
         self._books = PostgresBooks(connect)
         self._months = PostgresMonths(connect)
         self._waiting = PostgresWaiting(connect)
+        self._listings = PostgresListings(connect)
 
     def closing(self, period: Period | None) -> ClosingMonth:
         """See the port."""
@@ -58,6 +72,28 @@ class PortalFinance:
         rows = tuple(WaitingRow(**vars(each)) for each in self._waiting.listed(kind, period, SHOWN_MAX))
         count = found.of(period)[0] if period else sum(items for items, _ in found.by_day.values())
         return WaitingPage(rows, count, found.unlisted_count, found.batch_version, found.counted_at)
+
+    def billed_periods(self) -> Sequence[Period]:
+        """See the port."""
+        return self._books.billed_periods()
+
+    def statements(
+        self, *, search: str, state: str, period: Period | None, order: str, offset: int, count_max: int
+    ) -> RowPage[StatementRow]:
+        """See the port."""
+        wanted, part = StatementFilter(search, state, period), RowRange(offset, count_max)
+        found = self._listings.statements(wanted, StatementOrder(order), part)
+        return RowPage(tuple(StatementRow(**vars(each)) for each in found.rows), _sums(found.sums))
+
+    def payments(self, *, search: str, state: str, batch_id: str, offset: int, count_max: int) -> RowPage[PaymentRow]:
+        """See the port."""
+        found = self._listings.payments(PaymentFilter(search, state, batch_id), RowRange(offset, count_max))
+        return RowPage(tuple(PaymentRow(**vars(each)) for each in found.rows), _sums(found.sums))
+
+    def payees(self, *, search: str, offset: int, count_max: int) -> RowPage[PayeeRow]:
+        """See the port."""
+        found = self._listings.payees(search, RowRange(offset, count_max))
+        return RowPage(tuple(PayeeRow(**vars(each)) for each in found.rows), _sums(found.sums))
 
 
 def unbilled_periods(today: date, billed: Sequence[Period]) -> list[Period]:

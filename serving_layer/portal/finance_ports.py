@@ -1,9 +1,17 @@
 """The port of finance's pages to the books, wired by jobs. Calls are blocking, and raise UnavailableError."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from ingestion.contract.periods import Period
-from serving_layer.portal.finance_records import ClosingMonth, WaitingPage
+from serving_layer.portal.finance_records import (
+    ClosingMonth,
+    PayeeRow,
+    PaymentRow,
+    RowPage,
+    StatementRow,
+    WaitingPage,
+)
 
 
 class FinanceReads(Protocol):
@@ -14,3 +22,20 @@ class FinanceReads(Protocol):
 
     def waiting(self, kind: str, period: Period | None) -> WaitingPage:
         """Return what waits of a kind (`late_event`, `conflict`, `traffic_group`) in a period, or in all of them."""
+
+    def billed_periods(self) -> Sequence[Period]:
+        """Return every period that was ever billed, the oldest first."""
+
+    def statements(
+        self, *, search: str, state: str, period: Period | None, order: str, offset: int, count_max: int
+    ) -> RowPage[StatementRow]:
+        """Return statements whose payee's id or name contains `search`; an empty value sets no condition.
+
+        `order`: `period` (the newest first), `payable` (the largest first) or `payee`.
+        """
+
+    def payments(self, *, search: str, state: str, batch_id: str, offset: int, count_max: int) -> RowPage[PaymentRow]:
+        """Return payments, the newest batch first."""
+
+    def payees(self, *, search: str, offset: int, count_max: int) -> RowPage[PayeeRow]:
+        """Return the payees of the catalogue in force, and others who are owed something, by id and currency."""

@@ -1,9 +1,12 @@
 """The records of the pages of finance. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Generic, TypeVar
 
 from ingestion.contract.periods import Period
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -93,3 +96,61 @@ class WaitingPage:
     version: int | None
     """The version that they were counted in; None: they were never counted."""
     counted_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StatementRow:
+    """A statement in finance's list."""
+
+    statement_id: str
+    payee_id: str
+    payee_name: str
+    period: Period
+    restatement_number: int
+    state: str
+    currency: str
+    billable_views: int
+    earned_micros: int
+    payable_micros: int
+
+
+@dataclass(frozen=True)
+class PaymentRow:
+    """A payment, with what became of it."""
+
+    item_id: str
+    batch_id: str
+    payee_id: str
+    payee_name: str
+    currency: str
+    amount_micros: int
+    execution_on: date
+    batch_state: str
+    state: str
+    reason: str
+    moved_at: datetime
+
+
+@dataclass(frozen=True)
+class PayeeRow:
+    """A payee, with what is owed in one currency; without a currency nothing was ever owed."""
+
+    payee_id: str
+    payee_name: str
+    country: str
+    currency: str
+    balance_micros: int
+    held_micros: int
+
+
+@dataclass(frozen=True)
+class RowPage(Generic[Row]):
+    """A page of a list, and the sums of the whole list by state and currency."""
+
+    rows: tuple[Row, ...]
+    sums: tuple[SumRow, ...]
+
+    @property
+    def count(self) -> int:
+        """Return how many rows the whole list has."""
+        return sum(each.count for each in self.sums)

@@ -12,6 +12,7 @@ from ingestion.contract.problem import Problem
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.portal.http_creator_pages import creator_routes
 from serving_layer.portal.http_days_csv import days_csv_routes
+from serving_layer.portal.http_finance_lists import finance_list_routes
 from serving_layer.portal.http_finance_pages import finance_routes
 from serving_layer.portal.http_invalid_page import invalid_routes
 from serving_layer.portal.http_operator_pages import operator_routes
@@ -60,6 +61,7 @@ def portal_routes(portal: Portal) -> list[GuardedRoute]:
         *invalid_routes(portal),
         *statement_routes(portal),
         *finance_routes(portal),
+        *finance_list_routes(portal),
         *operator_routes(portal),
         open_to_all("/portal/{path:path}", elsewhere, methods=("GET", "POST")),
     ]

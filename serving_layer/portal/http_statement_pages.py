@@ -15,6 +15,7 @@ from serving_layer.money.idempotency import key_of, request_key
 from serving_layer.money.proofs import NDJSON
 from serving_layer.money.statements import StatementLine, is_shown
 from serving_layer.portal.formatting import machine
+from serving_layer.portal.http_finance_lists import finance_statements
 from serving_layer.portal.http_visit import (
     NOT_KEPT,
     SECURITY_HEADERS,
@@ -50,6 +51,8 @@ def statement_routes(portal: Portal) -> list[GuardedRoute]:
 
 
 async def _statements(visit: Visit) -> Response:
+    if visit.known_caller.payee_id is None:
+        return await finance_statements(visit)
     rows = await visit.ask((), visit.portal.money.statements, visit.known_caller.payee_id)
     return visit.page("statements.html", rows=[row for row in rows if is_shown(row.summary, visit.known_caller)])
 

@@ -1,14 +1,22 @@
 """Render the pages. All values are escaped; a missing value is an error."""
 
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from serving_layer.portal import formatting
 from serving_layer.portal.statement_chain import period_text
 
 STATIC = "/portal/static"
 STATIC_FOLDER = Path(__file__).parent / "static"
+
+
+def coded(text: str) -> Markup:
+    """Return a sentence as HTML, with its commands (between backticks) as code; everything else is escaped."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped before
+
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -27,6 +35,7 @@ _environment.filters |= {
     "utc": formatting.utc,
     "machine": formatting.machine,
     "percent": formatting.percent,
+    "coded": coded,
     "words": formatting.words,
     "tone": formatting.tone,
 }

@@ -68,6 +68,8 @@ PLACES = (
     NavigationEntry("/portal/finance", "Close the month", Scope.STATEMENTS, is_own=False),
     NavigationEntry("/portal/operator/approvals", "Approvals", Scope.STATEMENTS, is_own=False),
     NavigationEntry("/portal/statements", "Statements", Scope.STATEMENTS),
+    NavigationEntry("/portal/finance/payments", "Payments", Scope.STATEMENTS, is_own=False),
+    NavigationEntry("/portal/finance/payees", "Payees", Scope.STATEMENTS, is_own=False),
     NavigationEntry("/portal/events", "Why not counted?", Scope.EVENTS),
     NavigationEntry("/portal/notices", "Notices", Scope.STATEMENTS, is_own=True),
 )

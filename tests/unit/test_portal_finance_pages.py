@@ -1,5 +1,7 @@
 """Finance's pages over HTTP, on fakes: what waits is shown, and what is not known is not called nothing."""
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 
@@ -37,7 +39,7 @@ def test_finance_begins_with_the_month_to_close(client: TestClient) -> None:
 def test_the_headline_counts_what_blocks_waits_and_is_unknown(client: TestClient) -> None:
     shown = text(client.get("/portal/finance").text)
     assert "Close 2026-10" in shown
-    assert "1 of these keep the period from being billed. 4 wait for a person. 1 are not known yet." in shown
+    assert "1 line keeps the period from being billed. 4 wait for a person. 1 is not known yet." in shown
     assert "Nothing waits" not in shown
 
 
@@ -50,6 +52,7 @@ def test_each_line_shows_its_state_count_amounts_and_where_to_decide(client: Tes
     assert 'href="/portal/operator/approvals"' in page
     assert "&lt;b&gt;raw&lt;/b&gt;" in page
     assert "9,876,543.21" in shown
+    assert "<code>billing nightly</code> counts them" in page
 
 
 def test_a_quiet_period_still_names_what_waits_in_others(client: TestClient) -> None:
@@ -98,3 +101,89 @@ def test_without_postgres_the_pages_say_so(client: TestClient, ports: FakePorts)
         answer = client.get(path)
         assert answer.status_code == 503
         assert "PostgreSQL does not answer" in answer.text
+
+
+def test_approvals_show_what_was_earned_before_and_the_difference(client: TestClient) -> None:
+    shown = text(client.get("/portal/operator/approvals").text)
+    assert re.search(r"Ann Ápple ann 9\.38 +USD 2026-09 29\.38 +USD 20\.00 +USD above the limit", shown), shown
+    assert "Amounts on hold" in shown
+
+
+LISTS = ("/portal/statements", "/portal/finance/payments", "/portal/finance/payees")
+
+
+def test_statements_are_those_of_the_newest_billed_period_a_hundred_at_a_time(client: TestClient) -> None:
+    first = client.get("/portal/statements").text
+    assert "1 to 100 of 250" in text(first)
+    assert first.count('href="/portal/statements/0') == 100
+    assert "Before" not in text(first)
+    last = client.get("/portal/statements?period=2026-10&order=period&page=3").text
+    assert "201 to 250 of 250" in text(last)
+    assert "After" not in text(last)
+    assert "page=2" in last
+    assert "0 in all" in text(client.get("/portal/statements?period=2026-09").text)
+
+
+def test_statements_are_found_by_payee_and_state_with_the_sums_of_the_whole_list(client: TestClient) -> None:
+    shown = text(client.get("/portal/statements?state=in_review&period=all").text)
+    assert "1 to 5 of 5" in shown
+    assert "11.250515 USD" in shown
+    one = client.get("/portal/statements", params={"search": "p007"}).text
+    assert "1 to 1 of 1" in text(one)
+    assert "=Ann &amp; &lt;b&gt;" in one
+
+
+def test_the_order_of_statements_can_be_chosen(client: TestClient) -> None:
+    page = client.get("/portal/statements?order=payable").text
+    assert page.index("p249") < page.index("p248")
+
+
+@pytest.mark.parametrize(
+    "query", ["state=paid_out", "order=size", "period=October", "page=0", "page=x", "page=99999999999"]
+)
+def test_a_condition_that_there_is_not_is_refused(client: TestClient, query: str) -> None:
+    assert client.get(f"/portal/statements?{query}").status_code == 422
+
+
+def test_a_file_has_all_rows_of_the_list_and_no_formula(client: TestClient) -> None:
+    answer = client.get("/portal/finance/statements.csv?period=all")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert len(rows) == 250
+    assert (rows[7]["payee_name"], rows[7]["period"], rows[7]["payable_micros"]) == (
+        "'=Ann & <b>",
+        "2026-10",
+        "2250007",
+    )
+    assert answer.headers["content-disposition"] == 'attachment; filename="statements.csv"'
+    assert len(client.get("/portal/finance/statements.csv?state=in_review").text.splitlines()) == 6
+
+
+def test_payments_show_their_batch_and_what_became_of_them(client: TestClient) -> None:
+    shown = text(client.get("/portal/finance/payments?batch=VL-EUR-20261201-1").text)
+    assert "AC04 closed account" in shown
+    assert "1 to 2 of 2" in shown
+    assert "1 to 1 of 1" in text(client.get("/portal/finance/payments?state=returned").text)
+    assert "No payment is like this." in text(client.get("/portal/finance/payments?state=voided").text)
+    assert client.get("/portal/finance/payments?state=lost").status_code == 422
+
+
+def test_payees_have_their_balances_and_what_is_on_hold(client: TestClient) -> None:
+    page = client.get("/portal/finance/payees").text
+    assert "5.00" in page
+    assert "1.00" in page
+    assert 'href="/portal/statements?period=all&amp;search=ann"' in page
+    assert "No payee is like this." in client.get("/portal/finance/payees?search=zoe").text
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_without_postgres_a_list_says_so(client: TestClient, ports: FakePorts, path: str) -> None:
+    ports.away.add(Part.POSTGRES)
+    answer = client.get(path)
+    assert (answer.status_code, "PostgreSQL does not answer" in answer.text) == (503, True)
+
+
+def test_a_payee_sees_their_own_statements_and_no_list_of_finance(client: TestClient) -> None:
+    sign_in(client, "ann")
+    shown = client.get("/portal/statements").text
+    assert "p001" not in shown
+    assert client.get("/portal/finance/statements.csv").status_code == 404

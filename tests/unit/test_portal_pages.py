@@ -52,6 +52,11 @@ PAGES = {
     "/portal/operator/approvals": {"fay", "aud"},
     "/portal/finance": {"fay", "aud"},
     "/portal/finance/waiting/conflicts": {"fay", "aud"},
+    "/portal/finance/statements.csv": {"fay", "aud"},
+    "/portal/finance/payments": {"fay", "aud"},
+    "/portal/finance/payments.csv": {"fay", "aud"},
+    "/portal/finance/payees": {"fay", "aud"},
+    "/portal/finance/payees.csv": {"fay", "aud"},
 }
 """Page → who may see it; `bob` is another creator."""
 OWN_FOR_BOB = {

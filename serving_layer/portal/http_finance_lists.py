@@ -1,0 +1,180 @@
+"""Finance's lists: statements of all payees, payments, payees with their balances; as pages and as CSV."""
+
+import csv
+import io
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from ingestion.contract.periods import Period
+from serving_layer.access.access import Scope
+from serving_layer.access.http_access import GuardedRoute
+from serving_layer.portal.finance_records import PayeeRow, PaymentRow, RowPage, StatementRow
+from serving_layer.portal.http_visit import NOT_KEPT, SECURITY_HEADERS, Handler, Portal, Visit, page_route
+from serving_layer.portal.statement_chain import period_text
+from serving_layer.request.parameters import is_number
+from serving_layer.routes.http_answers import harmless
+
+ROWS_SHOWN = 100
+FILE_ROWS_MAX = 50_000
+PAGES_MAX = 1_000_000
+TEXT_LENGTH_MAX = 200
+STATES = ("calculated", "in_review", "held", "approved", "finalised", "paid", "voided", "superseded")
+PAYMENT_STATES = ("instructed", "settled", "rejected", "returned", "voided")
+ORDERS = {"period": "newest period first", "payable": "largest first", "payee": "by payee"}
+ALL = "all"
+"""The period of a list without a condition on it."""
+NOT_READ = "The books cannot be read now; try again shortly."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A list as a visitor asked for it."""
+
+    read: Callable[[int, int], RowPage[Any]]
+    """Offset and most rows → a part of the list."""
+    query: Mapping[str, str]
+    """The conditions, as the address has them."""
+    choices: Mapping[str, object]
+    """What can be chosen on the page."""
+
+
+Ask = Callable[[Visit], Awaitable[Asked | Response]]
+
+
+def finance_list_routes(portal: Portal) -> list[GuardedRoute]:
+    """Return the routes; none is for callers bound to a payee. `/portal/statements` shows finance its list."""
+    read = partial(page_route, portal, needs=Scope.STATEMENTS, is_own=False)
+    return [
+        read("/portal/finance/statements.csv", _file_of(_statements, "statements", StatementRow)),
+        read("/portal/finance/payments", _page_of(_payments, "finance_payments.html")),
+        read("/portal/finance/payments.csv", _file_of(_payments, "payments", PaymentRow)),
+        read("/portal/finance/payees", _page_of(_payees, "finance_payees.html")),
+        read("/portal/finance/payees.csv", _file_of(_payees, "payees", PayeeRow)),
+    ]
+
+
+async def finance_statements(visit: Visit) -> Response:
+    """Return the page with the statements of all payees: by default those of the newest billed period."""
+    return await _page_of(_statements, "finance_statements.html")(visit)
+
+
+async def _statements(visit: Visit) -> Asked | Response:
+    search, state, order, text = (_text(visit, name) for name in ("search", "state", "order", "period"))
+    if state and state not in STATES:
+        return visit.problem(422, "No such state", f"`state` is one of {', '.join(STATES)}.")
+    if order and order not in ORDERS:
+        return visit.problem(422, "No such order", f"`order` is one of {', '.join(ORDERS)}.")
+    finance = visit.portal.finance
+    periods = list(reversed(await visit.ask((), finance.billed_periods)))
+    try:
+        period = None if text == ALL else Period.parse(text) if text else next(iter(periods), None)
+    except ValueError as error:
+        return visit.problem(422, "No such period", f"{error}, or `{ALL}`.")
+
+    def read(offset: int, count_max: int) -> RowPage[StatementRow]:
+        return finance.statements(
+            search=search,
+            state=state,
+            period=period,
+            order=order or "period",
+            offset=offset,
+            count_max=count_max,
+        )
+
+    shown = period_text(period.start_on, period.end_on) if period else ALL
+    query = {"search": search, "state": state, "period": shown, "order": order or "period"}
+    return Asked(read, query, {"periods": periods, "period": period, "states": STATES, "orders": ORDERS})
+
+
+async def _payments(visit: Visit) -> Asked | Response:
+    search, state, batch = (_text(visit, name) for name in ("search", "state", "batch"))
+    if state and state not in PAYMENT_STATES:
+        return visit.problem(422, "No such state", f"`state` is one of {', '.join(PAYMENT_STATES)}.")
+
+    def read(offset: int, count_max: int) -> RowPage[PaymentRow]:
+        payments = visit.portal.finance.payments
+        return payments(search=search, state=state, batch_id=batch, offset=offset, count_max=count_max)
+
+    return Asked(read, {"search": search, "state": state, "batch": batch}, {"states": PAYMENT_STATES})
+
+
+async def _payees(visit: Visit) -> Asked | Response:
+    search = _text(visit, "search")
+
+    def read(offset: int, count_max: int) -> RowPage[PayeeRow]:
+        return visit.portal.finance.payees(search=search, offset=offset, count_max=count_max)
+
+    return Asked(read, {"search": search}, {})
+
+
+def _page_of(ask: Ask, template: str) -> Handler:
+    """Return the handler of a page: 100 rows, the sums of the whole list, and the way to the other pages."""
+
+    async def handler(visit: Visit) -> Response:
+        number = visit.request.query_params.get("page", "1")
+        if not is_number(number) or not 1 <= int(number) <= PAGES_MAX:
+            return visit.problem(422, "No such page", f"`page` is a whole number from 1 to {PAGES_MAX:,}.")
+        asked = await ask(visit)
+        if isinstance(asked, Response):
+            return asked
+        offset = (int(number) - 1) * ROWS_SHOWN
+        page = await visit.ask(None, asked.read, offset, ROWS_SHOWN)
+        if page is None:
+            return visit.problem(503, "Not now", NOT_READ)
+        query = {name: value for name, value in asked.query.items() if value}
+        return visit.page(
+            template,
+            found=page,
+            query=asked.query,
+            first=offset + 1,
+            last=offset + len(page.rows),
+            as_file=urlencode(query),
+            before=urlencode(query | {"page": str(int(number) - 1)}) if int(number) > 1 else None,
+            after=urlencode(query | {"page": str(int(number) + 1)}) if offset + ROWS_SHOWN < page.count else None,
+            choices=asked.choices,
+        )
+
+    return handler
+
+
+def _file_of(ask: Ask, name: str, row: type) -> Handler:
+    """Return the handler of a list as CSV: all rows that the conditions let through, at most 50,000."""
+
+    async def handler(visit: Visit) -> Response:
+        asked = await ask(visit)
+        if isinstance(asked, Response):
+            return asked
+        page = await visit.ask(None, asked.read, 0, FILE_ROWS_MAX)
+        if page is None:
+            return visit.problem(503, "Not now", NOT_READ)
+        if page.count > FILE_ROWS_MAX:
+            sentence = f"The file would have {page.count:,} rows, and {FILE_ROWS_MAX:,} are allowed; narrow the list."
+            return visit.problem(422, "Too many rows", sentence)
+        headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+        content = rows_csv([field.name for field in fields(row)], page.rows)
+        return Response(content, headers=SECURITY_HEADERS | NOT_KEPT | headers, media_type="text/csv; charset=utf-8")
+
+    return handler
+
+
+def rows_csv(columns: Sequence[str], rows: Sequence[Any]) -> bytes:
+    """Return rows as CSV with a header line; no cell is a formula for a spreadsheet. Amounts are whole micros."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([harmless(_cell(getattr(row, column))) for column in columns])
+    return text.getvalue().encode()
+
+
+def _cell(value: object) -> object:
+    return period_text(value.start_on, value.end_on) if isinstance(value, Period) else value
+
+
+def _text(visit: Visit, name: str) -> str:
+    return visit.request.query_params.get(name, "").strip()[:TEXT_LENGTH_MAX]

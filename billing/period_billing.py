@@ -1,6 +1,6 @@
 """Billing one period: read the settled views, check the preconditions, rate, post. Knows only ports."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -19,6 +19,10 @@ from billing.rating.remarks import Remarks, Unbilled, unbilled_of
 from billing.terms.suspense import SUSPENSE
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import ReviewedEvent
+
+Progress = Callable[[str], None]
+"""Reports the step that begins."""
+PAYEES_REPORTED = 1_000
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,14 @@ class BilledPeriod:
     """The preconditions that do not hold; a dry run shows them, and a run with nothing to post needs none."""
 
 
-def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: CatalogueStore, books: Books) -> BilledPeriod:
+def bill_period(
+    order: BillingOrder,
+    *,
+    views: SettledViews,
+    catalogues: CatalogueStore,
+    books: Books,
+    progress: Progress = lambda _: None,
+) -> BilledPeriod:
     """Bill a period once: post new statements, or change nothing and return what was posted before.
 
     Raises:
@@ -62,13 +73,16 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
         EvidenceMismatchError: counts and events of the version disagree; nothing was posted.
     """
     terms = terms_of(order.period, books.rests_on(order.period), catalogues, order.wanted)
+    progress(f"version {views.version.version}: comparing the archive with what is on record")
     failures = failed_preconditions(
         order.period, views.version, views.unreconciled(), allowed_lateness=order.allowed_lateness
     )
     if failures and not order.dry_run and terms.rests_on is None:
         raise PreconditionsError(failures)
+    progress("comparing the published counts with the events")
     if not failures and (contradictions := views.contradictions(order.period)):
         raise EvidenceMismatchError("; ".join(contradictions))
+    progress("looking for views that no statement pays")
     remarks = Remarks(
         unbilled_of(views.unplaced(terms.attribution)),
         views.open_review_items(order.period),
@@ -78,7 +92,8 @@ def bill_period(order: BillingOrder, *, views: SettledViews, catalogues: Catalog
     run = _run(order, terms, views.version.version, remarks.unbilled)
     if order.restates_because:
         run = as_restatement(run, order.restates_because, books)
-    bills = rated(terms, views, catalogues, run)
+    progress("rating the payees")
+    bills = _reported(rated(terms, views, catalogues, run), progress)
     summary = post_bills(run, bills, books, dry_run=order.dry_run or bool(failures))
     if failures and not order.dry_run and summary.new_count:
         raise PreconditionsError(failures)
@@ -112,6 +127,14 @@ def rated(terms: PeriodTerms, views: SettledViews, catalogues: CatalogueStore, r
     return with_causes(
         [(cause, rate_period(views.pieces(attribution), attribution)) for cause, attribution in steps], run.currency
     )
+
+
+def _reported(bills: Iterable[PayeeBill], progress: Progress) -> Iterator[PayeeBill]:
+    """Yield the bills, and report how many there were now and then."""
+    for count, bill in enumerate(bills, 1):
+        yield bill
+        if count % PAYEES_REPORTED == 0:
+            progress(f"{count:,} payees rated")
 
 
 def place_of(event: ReviewedEvent) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -69,6 +70,16 @@ def billing_connector(environ: Mapping[str, str], role: str = BILLING_ROLE) -> C
     """
     own = {APPROVER_ROLE: APPROVER_POSTGRES_URL, REVIEWER_ROLE: REVIEWER_POSTGRES_URL}.get(role)
     return connector((own.read_if_set(environ) if own else None) or POSTGRES_URL.read(environ), role)
+
+
+def progress(*, as_json: bool) -> Callable[[str], None]:
+    """Return what reports a step: as a line on stderr; with `--json`, which programs read, not at all."""
+
+    def report(text: str) -> None:
+        if not as_json:
+            print(f"billing: {text}", file=sys.stderr, flush=True)
+
+    return report
 
 
 def show(document: Mapping[str, Any], text: Callable[[], str], *, as_json: bool) -> None:

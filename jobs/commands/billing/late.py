@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from billing.period_billing import place_of
 from ingestion.contract.counting import ACCEPTABLE_FROM
 from ingestion.contract.periods import Period
-from jobs.commands.billing.reviews import Decision, Pool, decide, show_pool
+from jobs.commands.billing.reviews import Decision, Pool, decide, reading, show_pool
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import progress
 from jobs.wiring.billing_work import billing_work
 from jobs.wiring.settled_views import open_settled_views
 
@@ -22,7 +23,10 @@ POOL = Pool(
 @billing_work
 def list_late(environ: Mapping[str, str], *, period: Period, as_json: bool) -> ExitCode:
     """Print every late event of the period and its decision."""
+    report = progress(as_json=as_json)
+    report("opening the batch tables")
     with open_settled_views(environ) as views:
+        report(reading(POOL, views, period))
         found = sorted(views.late_events(period), key=lambda each: (each.partition, each.offset))
     show_pool(environ, POOL, found, {}, as_json=as_json)
     return ExitCode.OK
@@ -40,7 +44,10 @@ def decide_late(
     as_json: bool,
 ) -> ExitCode:
     """Store a decision for each event; a place that is not in the period's pool refuses all."""
+    report = progress(as_json=as_json)
+    report("opening the batch tables")
     with open_settled_views(environ) as views:
+        report(reading(POOL, views, period))
         happened_at = {place_of(each): each.happened_at for each in views.late_events(period)}
     wanted = events or list(happened_at)
     too_early = [place for place in wanted if place in happened_at and happened_at[place] < ACCEPTABLE_FROM]

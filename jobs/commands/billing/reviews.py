@@ -7,6 +7,7 @@ from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_states import PostgresStates
 from billing.books.states import OPEN, Move, Transition
 from billing.period_billing import place_of
+from billing.ports import SettledViews
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import ReviewedEvent
 from jobs.commands.billing.tables import aligned
@@ -28,6 +29,11 @@ class Pool:
     """The command that lists them."""
     done: Mapping[str, str] = field(default_factory=dict)
     """Decision → its effect on the events in words, if the decision's name does not describe it."""
+
+
+def reading(pool: Pool, views: SettledViews, period: Period) -> str:
+    """Return the progress line before the events are read."""
+    return f"version {views.version.version}: reading the {pool.noun}s of {period}"
 
 
 def show_pool(

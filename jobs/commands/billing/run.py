@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from billing.books.postgres_books import PostgresBooks
-from billing.period_billing import BilledPeriod, BillingOrder, bill_period
+from billing.period_billing import BilledPeriod, BillingOrder, Progress, bill_period
 from billing.period_terms import Wanted
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
@@ -15,6 +15,7 @@ from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (
     BillingSettings,
     billing_connector,
+    progress,
     show,
 )
 from jobs.wiring.billing_work import billing_work
@@ -24,7 +25,7 @@ from jobs.wiring.settled_views import open_settled_views
 @billing_work
 def run_period(environ: Mapping[str, str], *, period: Period, dry_run: bool, actor: str, as_json: bool) -> ExitCode:
     """Bill a period; a posted statement that would now differ is named and not changed (exit REFUSED)."""
-    billed = bill(environ, period, actor=actor, dry_run=dry_run)
+    billed = bill(environ, period, actor=actor, dry_run=dry_run, report=progress(as_json=as_json))
     show(billed_period_json(billed), lambda: billed_period_text(billed), as_json=as_json)
     _refuse_what_is_blocked(billed)
     if left := [*billed.summary.changed, *billed.remarks.newer_terms]:
@@ -49,7 +50,8 @@ def restate_period(
 ) -> ExitCode:
     """Make the statements of a restatement; each waits for `billing statements approve`."""
     wanted = Wanted(catalogue, contract)
-    billed = bill(environ, period, actor=actor, dry_run=preview, cause=cause, wanted=wanted)
+    report = progress(as_json=as_json)
+    billed = bill(environ, period, actor=actor, dry_run=preview, cause=cause, wanted=wanted, report=report)
     show(billed_period_json(billed), lambda: restated_period_text(billed), as_json=as_json)
     _refuse_what_is_blocked(billed)
     return ExitCode.OK
@@ -71,6 +73,7 @@ def bill(
     dry_run: bool,
     cause: str = "",
     wanted: Wanted | None = None,
+    report: Progress = lambda _: None,
 ) -> BilledPeriod:
     """Bill or restate a period by the flags and settings."""
     known = BillingSettings.from_environ(environ)
@@ -87,7 +90,8 @@ def bill(
     )
     connect = billing_connector(environ)
     catalogues, books = PostgresCatalogueStore(connect), PostgresBooks(connect)
+    report("opening the batch tables")
     with recorded_billing(environ) as recorded, open_settled_views(environ) as views:
-        billed = bill_period(order, views=views, catalogues=catalogues, books=books)
+        billed = bill_period(order, views=views, catalogues=catalogues, books=books, progress=report)
         recorded.append(billed)
     return billed

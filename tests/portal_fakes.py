@@ -28,6 +28,7 @@ from serving_layer.portal.ports import Credentials, EndedSessions, IdentityProvi
 from serving_layer.portal.records import (
     AppealRow,
     DayCount,
+    EarnedBefore,
     GroupCount,
     HoldRow,
     ListedStatement,
@@ -225,7 +226,9 @@ class FakePorts:
 
     def statements_in(self, state: str) -> Sequence[ListedStatement]:
         self._needs(Part.POSTGRES)
-        return [_listed(each) for each in self.rows.values() if each.detail.state == state]
+        before = EarnedBefore(Period.parse("2026-09"), 9_380_000)
+        found = [_listed(each) for each in self.rows.values() if each.detail.state == state]
+        return [replace(each, before=before) for each in found]
 
     def statement(self, statement_id: str) -> WholeStatement | None:
         self._needs(Part.POSTGRES)

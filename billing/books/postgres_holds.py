@@ -51,7 +51,7 @@ _APPEALS_OF = _APPEALS + " WHERE %(payee)s IS NULL OR a.payee_id = %(payee)s ORD
 
 @dataclass(frozen=True)
 class Hold:
-    """An amount that is kept back, and the state of the hold."""
+    """An amount on hold, and the state of the hold."""
 
     hold_id: str
     payee_id: str

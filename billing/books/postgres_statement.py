@@ -50,6 +50,16 @@ _NOTICES = """
            n.noticed_at, s.causes
     FROM billing.notices n JOIN billing.statements s USING (statement_id) JOIN billing.runs r USING (run_id)
     WHERE %(payee)s IS NULL OR n.payee_id = %(payee)s ORDER BY n.notice_id DESC"""
+# the statement in the ledger that comes before: of the same period, else of the newest one before it
+_BEFORE = f"""
+    SELECT w.statement_id, b.period_start_on, b.period_end_on, b.earned
+    FROM billing.statements w CROSS JOIN LATERAL (
+        SELECT s.period_start_on, s.period_end_on, s.payable_micros + s.tax_micros AS earned FROM billing.statements s
+        WHERE s.payee_id COLLATE "C" = w.payee_id COLLATE "C" AND s.currency = w.currency
+          AND s.statement_id <> w.statement_id AND s.period_end_on <= w.period_end_on
+          AND {STATE_OF_S} IN ('finalised', 'paid')
+        ORDER BY s.period_end_on DESC, s.restatement_number DESC LIMIT 1) AS b
+    WHERE w.statement_id = ANY(%s)"""
 _NEWEST_STEPS = """
     SELECT DISTINCT ON (subject_id) subject_id, from_state, to_state, actor, reason, moved_at
     FROM billing.transitions WHERE subject_kind = 'statement' AND subject_id = ANY(%s)
@@ -105,6 +115,15 @@ class PostgresStatements:
         with one_transaction(self._connect) as cursor:
             cursor.execute(_NEWEST_STEPS, (list(statement_ids),))
             return {statement_id: Transition(*step) for statement_id, *step in cursor}
+
+    def before(self, statement_ids: Sequence[str]) -> dict[str, tuple[Period, int]]:
+        """Return statement → period and earned micros of the posted statement before it, where there is one.
+
+        That is the one of the same payee, currency and period; else of the newest period before.
+        """
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_BEFORE, (list(statement_ids),))
+            return {statement_id: (Period(start, end), earned) for statement_id, start, end, earned in cursor}
 
     def in_state(
         self, state: str, period: Period | None = None, *, count_max: int | None = None

@@ -13,6 +13,10 @@ _UNKNOWN = """
                       WHERE payee_id = asked)
       AND NOT EXISTS (SELECT 1 FROM billing.statements WHERE payee_id = asked)
     ORDER BY asked"""
+_NAMED = """
+    SELECT payee_id FROM billing.payees
+    WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogues_in_force)
+      AND lower(name) = lower(%s) ORDER BY payee_id LIMIT 1"""
 _CANDIDATES = """
     SELECT DISTINCT payee_id FROM billing.payees
     WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogues_in_force)
@@ -21,11 +25,18 @@ NEAREST_LOOKED_FOR = 20
 
 
 def unknown_payees(connect: Connect, payee_ids: Iterable[str]) -> Mapping[str, str | None]:
-    """Return the unknown payees, in order, each with the most similar known id (for the first few)."""
+    """Return the unknown payees, in order, each with the id of the payee of that name, else the most similar id.
+
+    For the first few only.
+    """
     with one_transaction(connect) as cursor:
         cursor.execute(_UNKNOWN, (list(payee_ids),))
         unknown: dict[str, str | None] = dict.fromkeys(payee_id for (payee_id,) in cursor.fetchall())
         for payee_id in list(unknown)[:NEAREST_LOOKED_FOR]:
+            cursor.execute(_NAMED, (payee_id,))
+            if named := cursor.fetchone():
+                unknown[payee_id] = named[0]
+                continue
             cursor.execute(_CANDIDATES, {"length": len(payee_id), "most": CANDIDATES_MAX})
             unknown[payee_id] = nearest(payee_id, (known for (known,) in cursor))
     return unknown

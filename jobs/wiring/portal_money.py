@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 
 from billing.books.postgres_books import PostgresBooks
@@ -23,6 +24,7 @@ from serving_layer.access.postgres_reads import API_ROLE
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.records import (
     AppealRow,
+    EarnedBefore,
     HoldRow,
     ListedStatement,
     NoticeRow,
@@ -67,7 +69,14 @@ class PortalBooks:
     def statements_in(self, state: str) -> Sequence[ListedStatement]:
         """See the port."""
         with _translated():
-            return self._listed(self._statements.in_state(state, count_max=SHOWN_MAX))
+            found = self._statements.in_state(state, count_max=SHOWN_MAX)
+            before = self._statements.before([statement.statement_id for statement, _ in found])
+            return [
+                replace(each, before=EarnedBefore(*earned))
+                if (earned := before.get(each.summary.statement_id))
+                else each
+                for each in self._listed(found)
+            ]
 
     def statement(self, statement_id: str) -> WholeStatement | None:
         """See the port."""

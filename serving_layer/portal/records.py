@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from ingestion.contract.periods import Period
 from serving_layer.history.series import average_duration
 from serving_layer.money.statements import StatementDetail, StatementSummary
 
@@ -104,6 +105,16 @@ class ListedStatement:
     summary: StatementSummary
     payee_name: str
     newest_step: Step
+    before: "EarnedBefore | None" = None
+    """What the payee earned before; read where statements wait for a decision."""
+
+
+@dataclass(frozen=True)
+class EarnedBefore:
+    """What the newest posted statement before another one came to: of the same period, or of one before."""
+
+    period: Period
+    earned_micros: int
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,7 @@ class AppealRow:
 
 @dataclass(frozen=True)
 class HoldRow:
-    """An amount that is kept back for a time."""
+    """An amount that is on hold: in no payout until somebody decides or its time is over."""
 
     hold_id: str
     payee_id: str

@@ -10,8 +10,8 @@ _INVALID = "invalid_traffic:"
 _LABELS = {
     "received": "Events received",
     "duplicate": "Sent more than once",
-    "conflict": "Same id with other content, in review",
-    "late_review": "Too late, in review",
+    "conflict": "Same id with other content, waits for a decision",
+    "late_review": "Too late, waits for a decision",
     "counted": "Views",
     "not_eligible": "Not eligible for revenue",
     "unattested": "Without a play that vouches for it",

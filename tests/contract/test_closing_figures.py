@@ -90,6 +90,23 @@ def test_statements_are_summed_by_what_is_left_to_do(url: str) -> None:
     assert months(url).figures(OCTOBER).overlapping == ()
 
 
+def test_an_approver_compares_with_the_statement_in_the_ledger_before(url: str) -> None:
+    books = PostgresBooks(connector(url, "viewledger_billing"))
+    post_bills(run_of(), [in_period(bill("ann"), OCTOBER)], books)
+    november = run_of(NOVEMBER, approval_limit_micros=0)
+    both = [in_period(bill("ann", line(views=4_000)), NOVEMBER), in_period(bill("bob"), NOVEMBER)]
+    post_bills(november, both, books)
+    restated = run_of(approval_limit_micros=-1, restatement_number=1, cause="late events", batch_version=4)
+    post_bills(restated, [in_period(bill("ann", line(views=2_000)), OCTOBER)], books)
+    reader = PostgresStatements(connector(url, "viewledger_api"))
+    waits = {(each.payee_id, each.period): each.statement_id for each, _ in reader.in_state("in_review")}
+    assert len(waits) == 3
+    assert reader.before(list(waits.values())) == {
+        waits["ann", NOVEMBER]: (OCTOBER, 2_500_000),
+        waits["ann", OCTOBER]: (OCTOBER, 2_500_000),
+    }
+
+
 def _statements(url: str, payee_id: str) -> list[str]:
     found = PostgresStatements(connector(url, "viewledger_api")).of_payee(payee_id)
     return [statement.statement_id for statement, _ in found]

@@ -396,7 +396,7 @@ def test_late_events_stay_in_the_pool_until_they_are_decided(scene: Scene) -> No
     for words in ([], ["--event", "0:1"]):
         code, out, error = scene.run(*[*reject[:-4], "--reason", "again", "--actor", "zoe"], *words)
         assert (code, out) == (ExitCode.REFUSED, "")
-        assert error.startswith("viewledger: nothing was decided now: late event 0:")
+        assert "\nviewledger: nothing was decided now: late event 0:" in error
         assert "was rejected before by max: a wrong clock" in error
     accept = ["late", "decide", *month, "--as", "accepted", "--reason", "real", "--actor", "max", "--event", "0:0"]
     code, _, error = scene.run(*accept)
@@ -408,7 +408,49 @@ def test_a_period_without_late_events_says_that_there_is_nothing_to_decide(scene
     decide = ["late", "decide", "--period", "2026-10", "--as", "rejected", "--reason", "r", "--actor", "max"]
     code, out, error = scene.run(*decide)
     assert (code, out) == (ExitCode.REFUSED, "")
-    assert error == "viewledger: there is no late event in period 2026-10-01/2026-11-01; nothing was decided\n"
+    assert error.splitlines() == [
+        "billing: opening the batch tables",
+        "billing: version 3: reading the late events of 2026-10-01/2026-11-01",
+        "viewledger: there is no late event in period 2026-10-01/2026-11-01; nothing was decided",
+    ]
+
+
+def test_a_run_reports_its_steps_on_stderr_and_none_with_json(scene: Scene) -> None:
+    scene.import_files()
+    code, out, error = scene.run("run", "--period", "2026-10")
+    assert (code, out.splitlines()[0].startswith("period 2026-10-01/2026-11-01: 2 payees posted")) == (
+        ExitCode.OK,
+        True,
+    )
+    assert error.splitlines() == [
+        "billing: opening the batch tables",
+        "billing: version 3: comparing the archive with what is on record",
+        "billing: comparing the published counts with the events",
+        "billing: looking for views that no statement pays",
+        "billing: rating the payees",
+    ]
+    scene.document("run", "--period", "2026-10")
+
+
+def test_voiding_what_is_in_the_ledger_points_to_a_restatement(scene: Scene) -> None:
+    scene.import_files()
+    scene.document("run", "--period", "2026-10")
+    code, _, error = scene.run("statements", "void", "--period", "2026-10", "--payee", "ann", "--actor", "max")
+    assert code == ExitCode.REFUSED
+    assert "no statement of ann in period 2026-10-01/2026-11-01 is in review or held; 1 is in the ledger" in error
+    assert "`billing restate --period 2026-10-01/2026-11-01 --cause TEXT`" in error
+
+
+def test_the_name_of_a_payee_leads_to_its_id(scene: Scene) -> None:
+    scene.import_files()
+    payees = scene.folder / "payees.csv"
+    payees.write_text(payees.read_text().replace("bob,Bob,", "bob,The Long Walks,"))
+    files = [f"--{name}={scene.folder / name}.csv" for name in ("payees", "videos")]
+    assert scene.run("catalogue", "import", *files)[0] == ExitCode.OK
+    put_in_force(os.environ["VIEWLEDGER_POSTGRES_URL"])
+    code, _, error = scene.run("statements", "show", "--payee", "the long walks", "--period", "2026-10")
+    assert code == ExitCode.BAD_INPUT
+    assert "there is no payee 'the long walks'; the nearest that is known is 'bob'" in error
 
 
 def test_a_conflict_waits_until_somebody_lets_the_first_event_stay(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""`./viewledger billing holds …`: amounts that are kept back for a time."""
+"""`./viewledger billing holds …`: amounts that are on hold for a time."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

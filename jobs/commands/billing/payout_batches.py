@@ -4,8 +4,10 @@ from collections.abc import Mapping
 
 from billing.books.states import Move
 from billing.money import amount_text
+from billing.payouts.listings import PaymentFilter, RowRange
 from billing.payouts.payouts import VOIDED
 from billing.payouts.postgres_listed_batches import listed_batches
+from billing.payouts.postgres_listings import PostgresListings
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from jobs.commands.billing.tables import aligned
 from jobs.exit_codes import ExitCode
@@ -42,14 +44,19 @@ def list_batches(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
 
 @billing_work
 def show_batch(environ: Mapping[str, str], *, batch: str, as_json: bool) -> ExitCode:
-    """Print one batch's payments."""
-    found = batch_of(billing_connector(environ), batch)
+    """Print one batch's payments, each with what became of it."""
+    connect = billing_connector(environ)
+    found = batch_of(connect, batch)
+    listing = PostgresListings(connect).payments(PaymentFilter(batch_id=batch), RowRange(0, len(found.items)))
+    outcomes = {each.item_id: each for each in listing.rows}
     payments = [
         {
             "item_id": each.item_id,
             "payee_id": each.payee_id,
             "account": found.accounts[each.payee_id].masked,
             "amount_micros": each.amount_micros,
+            "state": outcomes[each.item_id].state,
+            "reason": outcomes[each.item_id].reason,
         }
         for each in found.items
     ]
@@ -58,6 +65,8 @@ def show_batch(environ: Mapping[str, str], *, batch: str, as_json: bool) -> Exit
             each.item_id,
             each.payee_id,
             found.accounts[each.payee_id].masked,
+            outcomes[each.item_id].state,
+            outcomes[each.item_id].reason,
             amount_text(each.amount_micros, found.currency),
         )
         for each in found.items
@@ -70,7 +79,8 @@ def show_batch(environ: Mapping[str, str], *, batch: str, as_json: bool) -> Exit
         "payments": payments,
     }
     total = f"\n\n{len(rows)} payments, {amount_text(found.amount_micros, found.currency)} on {found.execution_on}"
-    show(document, lambda: aligned(("payment", "payee", "account", "amount"), rows, left=3) + total, as_json=as_json)
+    header = ("payment", "payee", "account", "state", "reason", "amount")
+    show(document, lambda: aligned(header, rows, left=5) + total, as_json=as_json)
     return ExitCode.OK
 
 

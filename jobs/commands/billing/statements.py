@@ -8,7 +8,7 @@ from billing.books.postgres_statement import PostgresStatements
 from billing.books.postgres_states import PostgresStates
 from billing.books.run_posting import finalise_run
 from billing.books.statements import Statement
-from billing.books.states import Move
+from billing.books.states import POSTED, Move
 from billing.errors import RoleRefusedError
 from billing.money import amount_text
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
@@ -113,6 +113,13 @@ def void(
         for state in ("in_review", "held")
         for each in _move(environ, period, payee, state, Move("voided", actor, reason), least=0)
     ]
+    if not voided and (posted := _posted(environ, period, payee)):
+        many = "1 is in the ledger and never changes" if posted == 1 else f"{posted} are in the ledger and never change"
+        raise CommandError(
+            f"no statement{_of(payee)} in period {period} is in review or held; {many}: "
+            f"`billing restate --period {period} --cause TEXT` replaces what was wrong",
+            ExitCode.REFUSED,
+        )
     _refuse_nothing(voided, period, payee, "in review or held")
     show({"voided_count": len(voided)}, lambda: f"{len(voided)} statements voided", as_json=as_json)
     return ExitCode.OK
@@ -147,11 +154,21 @@ def _move(
     return found
 
 
+def _posted(environ: Mapping[str, str], period: Period, payees: Sequence[str]) -> int:
+    """Return how many statements of the period (of the named payees) the ledger holds."""
+    reader = PostgresStatements(billing_connector(environ, APPROVER_ROLE))
+    found = [statement for state in sorted(POSTED) for statement, _ in reader.in_state(state, period)]
+    return sum(not payees or statement.payee_id in payees for statement in found)
+
+
+def _of(payees: Sequence[str]) -> str:
+    return f" of {', '.join(payees)}" if payees else ""
+
+
 def _refuse_nothing(found: list[Statement], period: Period, payees: Sequence[str], state: str) -> None:
     if not found:
-        of_payees = f" of {', '.join(payees)}" if payees else ""
         raise CommandError(
-            f"no statement{of_payees} in period {period} is {state}; `billing statements list` lists them",
+            f"no statement{_of(payees)} in period {period} is {state}; `billing statements list` lists them",
             ExitCode.REFUSED,
         )
 

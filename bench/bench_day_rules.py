@@ -25,12 +25,12 @@ from batch_layer.traffic.day_events import DayEvent, DayOutcome
 from batch_layer.traffic.day_rules import day_outcomes
 from batch_layer.traffic.spark_day_rules import SCHEMA
 from batch_layer.traffic.spark_day_rules import day_outcomes as spark_day_outcomes
-from batch_layer.traffic.traffic_policy import POLICIES
 from bench.labelled import held_out_families, tuned_families
 from bench.labelled.batch_runs import Cost, costs
 from bench.labelled.files import days_of, read_events
 from bench.labelled.score import Score
 from bench.labelled.world import Family, Label, World
+from ingestion.contract.traffic_policy import SHIPPED
 from jobs.settings.state_home import state_home
 
 Rules = Callable[[Sequence[DayEvent], date], Iterable[DayOutcome]]
@@ -107,7 +107,7 @@ def judged(every: Sequence[DayEvent], rules: Rules) -> dict[str, str]:
 
 def plain_rules(rows: Sequence[DayEvent], day: date) -> Iterable[DayOutcome]:
     """Return the outcomes of a day by the plain model."""
-    return day_outcomes(rows, day, POLICIES[0])
+    return day_outcomes(rows, day, SHIPPED)
 
 
 class SparkRules:
@@ -122,7 +122,7 @@ class SparkRules:
         """Return the outcomes of a day."""
         given = kept(self._spark.createDataFrame([(*each, day) for each in rows], SCHEMA)).rows
         started = time.monotonic()
-        found = spark_day_outcomes(given, POLICIES[0]).select(*DayOutcome._fields).collect()
+        found = spark_day_outcomes(given, SHIPPED).select(*DayOutcome._fields).collect()
         print(f"{day}: {len(rows):,} events in {time.monotonic() - started:.1f} s")
         return [DayOutcome(*row) for row in found]
 

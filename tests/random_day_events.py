@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 
 from batch_layer.traffic.day_events import DayEvent
-from batch_layer.traffic.traffic_policy import POLICIES, TrafficPolicy
+from ingestion.contract.traffic_policy import SHIPPED, TrafficPolicy
 
 DAY = date(2026, 11, 20)
 LONGEST = 2**31 - 1
@@ -22,7 +22,7 @@ def low_policy(rng: random.Random) -> TrafficPolicy:
     at_once = {"at_once_review": 3, "at_once_invalid": 5, "payee_at_once_review": 2, "payee_at_once_invalid": 3}
     most = {"witness_views_max": rng.randint(1, 4), "script_spread_seconds": rng.choice((0, 3_600))}
     names = frozenset(rng.sample(["plays_at_once", "lockstep", "nobody_leaves_early"], rng.randint(0, 2)))
-    return replace(POLICIES[0], **(low | shares | ratios | least | pauses | at_once | most), demoted=names)  # type: ignore[arg-type]
+    return replace(SHIPPED, **(low | shares | ratios | least | pauses | at_once | most), demoted=names)  # type: ignore[arg-type]
 
 
 def random_events(rng: random.Random, count: int) -> list[DayEvent]:

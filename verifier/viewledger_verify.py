@@ -471,6 +471,8 @@ class Found:
     """`kind:version` → every policy that was proposed."""
     in_force: set[str] = field(default_factory=set)
     """The policies that a second person put in force."""
+    proposed: set[str] = field(default_factory=set)
+    """The policies that somebody proposed: all but those that a migration put in force."""
     counting: list[tuple[str, int]] = field(default_factory=list)
     """(first day, version) of every counting policy in force, ascending; none of them before policies were recorded."""
     has_whole_ledger: bool = True
@@ -578,12 +580,12 @@ def _remember_policy(found: Found, number: int, record: dict[str, Any]) -> None:
 
 
 def _check_policies(found: Found, checkpoints: Sequence[Checkpoint]) -> None:
-    """Check that each policy in force, but for the first of its kind, was signed before the first day that it rules."""
+    """Check that each policy in force was signed before the first day that it rules; not those of a migration."""
     for name in sorted(found.in_force & found.policies.keys()):
         policy = found.policies[name]
         begins = datetime.combine(policy.first_on, time(), UTC)
         is_covered = any(each.position_end > policy.position and each.cut_at < begins for each in checkpoints)
-        if policy.version > 1 and checkpoints and not is_covered:
+        if (policy.version > 1 or name in found.proposed) and checkpoints and not is_covered:
             text = f"rules from {policy.first_on} on, and no checkpoint before that day covers it"
             raise WrongError(RECORDS, policy.line, f"{policy.kind} policy {policy.version} {text}")
         if policy.kind == "counting":
@@ -711,6 +713,7 @@ def _remember_cause(found: Found, number: int, record: dict[str, Any]) -> None:
         _follow_step(found, number, row)
     elif kind == "transition" and row["subject_kind"] == "policy":
         found.in_force |= {row["subject_id"]} if row["to_state"] == "in_force" else set()
+        found.proposed |= {row["subject_id"]} if row["to_state"] == "proposed" else set()
     elif kind == "policy":
         _remember_policy(found, number, record)
     elif kind == "hold":

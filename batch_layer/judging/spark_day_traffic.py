@@ -121,8 +121,8 @@ class DayJudging:
         for day, each in sorted(self.now.items()):
             if each.traffic_policy_version not in known:
                 raise RefusedError(
-                    f"version {each.traffic_policy_version} of the traffic policy judges {day}, and this program does "
-                    "not know it; use the program that published it, or a newer one"
+                    f"version {each.traffic_policy_version} of the traffic policy judges {day}, and no policy of "
+                    "that version is in force; put the rows of billing.policies back"
                 )
             if each.seen is None:
                 raise ValueError(f"{day} is to be judged without an end")

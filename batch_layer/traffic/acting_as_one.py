@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from batch_layer.traffic.day_events import DayEvent
 from batch_layer.traffic.findings import Finding
 from batch_layer.traffic.one_viewer import SECOND, found, in_progress, is_left
-from batch_layer.traffic.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
+from ingestion.contract.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
 
 IN_A_ROW = 3

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from batch_layer.traffic.day_events import DayEvent
 from batch_layer.traffic.findings import Finding
 from batch_layer.traffic.one_viewer import HOUR, SECOND, is_left
-from batch_layer.traffic.traffic_policy import HINT_POINTS, INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
+from ingestion.contract.traffic_policy import HINT_POINTS, INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
 
 IN_STEP = 300 * SECOND

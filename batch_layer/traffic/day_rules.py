@@ -11,7 +11,7 @@ from itertools import chain
 from batch_layer.traffic import acting_as_one, crowds, one_viewer, origins
 from batch_layer.traffic.day_events import DayEvent, DayOutcome
 from batch_layer.traffic.findings import totals
-from batch_layer.traffic.traffic_policy import TrafficPolicy
+from ingestion.contract.traffic_policy import TrafficPolicy
 
 
 def day_outcomes(rows: Iterable[DayEvent], day: date, policy: TrafficPolicy) -> list[DayOutcome]:

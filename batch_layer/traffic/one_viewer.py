@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from batch_layer.traffic.day_events import DayEvent
 from batch_layer.traffic.findings import Finding
-from batch_layer.traffic.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
+from ingestion.contract.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
 
 SECOND = 1_000_000

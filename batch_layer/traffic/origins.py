@@ -11,7 +11,7 @@ from batch_layer.traffic.crowds import MILLION
 from batch_layer.traffic.day_events import DayEvent
 from batch_layer.traffic.findings import Finding
 from batch_layer.traffic.one_viewer import found
-from batch_layer.traffic.traffic_policy import INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
+from ingestion.contract.traffic_policy import INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
 
 LONELY_VIEWS_MAX = 3

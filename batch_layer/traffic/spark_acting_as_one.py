@@ -10,7 +10,7 @@ from batch_layer.traffic.acting_as_one import IN_A_ROW, SCRIPT_SECONDS, TIMETABL
 from batch_layer.traffic.one_viewer import SECOND
 from batch_layer.traffic.spark_findings import IS_OF_DAY, JUDGED_DAY, findings, first_met, floor_of
 from batch_layer.traffic.spark_one_viewer import ORDER, VIEWER, in_progress
-from batch_layer.traffic.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
+from ingestion.contract.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
 
 _VIDEOS = tuple(f"video_{number}" for number in range(IN_A_ROW))

@@ -22,7 +22,7 @@ from batch_layer.traffic.crowds import (
 from batch_layer.traffic.one_viewer import HOUR
 from batch_layer.traffic.spark_findings import JUDGED_DAY, PLACE, first_met, floor_of
 from batch_layer.traffic.spark_one_viewer import ORDER, VIEWER
-from batch_layer.traffic.traffic_policy import INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
+from ingestion.contract.traffic_policy import INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
 
 _KEY = (JUDGED_DAY, "kind", "of", "value")
 _ENDS = Ends._fields

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from batch_layer.traffic import spark_acting_as_one, spark_crowds, spark_one_viewer, spark_origins
 from batch_layer.traffic.one_viewer import SECOND
 from batch_layer.traffic.spark_findings import nothing, outcomes
-from batch_layer.traffic.traffic_policy import TrafficPolicy
+from ingestion.contract.traffic_policy import TrafficPolicy
 
 SCHEMA = """
     partition int, offset bigint, event_id string, event_day date, happened_at timestamp, video_id string,

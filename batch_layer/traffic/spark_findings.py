@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.lake.spark_kept import kept
-from batch_layer.traffic.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
+from ingestion.contract.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import ORDER_OF_CODE, DayReason
 
 JUDGED_DAY = "judged_day"

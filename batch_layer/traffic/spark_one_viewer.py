@@ -16,7 +16,7 @@ from batch_layer.traffic.one_viewer import (
     places_of,
 )
 from batch_layer.traffic.spark_findings import IS_OF_DAY, JUDGED_DAY, findings, first_met, floor_of
-from batch_layer.traffic.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
+from ingestion.contract.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
 
 ORDER = ("happened_at", "event_id", "partition", "offset")

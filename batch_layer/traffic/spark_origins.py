@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from batch_layer.traffic.crowds import MILLION
 from batch_layer.traffic.origins import LONELY_VIEWS_MAX
 from batch_layer.traffic.spark_findings import JUDGED_DAY, findings, first_met
-from batch_layer.traffic.traffic_policy import INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
+from ingestion.contract.traffic_policy import INVALID_POINTS, STRONG_HINT_POINTS, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
 
 

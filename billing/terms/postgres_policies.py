@@ -9,13 +9,14 @@ from billing.postgres_session import Connect, one_transaction
 from billing.terms.imports import PROPOSED
 from billing.terms.policies import StoredPolicy, document_hash
 from ingestion.contract.policy import COUNTING, CountingPolicy, counting_policy
+from ingestion.contract.traffic_policy import TRAFFIC, TrafficPolicy, traffic_policy
 
 _POLICIES = """
     SELECT p.kind, p.policy_version, p.first_on, p.document, p.content_hash, s.state, p.imported_at, p.actor
     FROM billing.policies p
     JOIN billing.current_states s ON s.subject_kind = 'policy' AND s.subject_id = p.kind || ':' || p.policy_version
     ORDER BY p.kind, p.policy_version"""
-_COUNTING = """
+_IN_FORCE = """
     SELECT policy_version, first_on, document FROM billing.policies_in_force WHERE kind = %s ORDER BY policy_version"""
 _NEXT = """
     INSERT INTO billing.policies (kind, policy_version, first_on, document, content_hash, actor)
@@ -38,8 +39,19 @@ class PostgresPolicies:
     def counting(self) -> tuple[CountingPolicy, ...]:
         """Return the counting policies in force, those of days to come among them."""
         with one_transaction(self._connect) as cursor:
-            cursor.execute(_COUNTING, (COUNTING,))
+            cursor.execute(_IN_FORCE, (COUNTING,))
             return tuple(counting_policy(*row) for row in cursor)
+
+    def newest_traffic(self) -> TrafficPolicy | None:
+        """Return the newest policy of traffic in force, which may rule only days to come.
+
+        Raises:
+            ValueError: a program of another release wrote it.
+        """
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_IN_FORCE, (TRAFFIC,))
+            rows = cursor.fetchall()
+        return traffic_policy(*rows[-1]) if rows else None
 
     def propose(self, kind: str, document: Mapping[str, Any], first_on: date, *, actor: str) -> tuple[int, bool]:
         """Store the next version of a policy, which waits for a second person; return it and whether it is new.

@@ -2,12 +2,14 @@
 
 import click
 
+from jobs.command_line.billing.terms import APPROVE
 from jobs.command_line.frame import Command, CommandGroup
-from jobs.command_line.options import JSON, actor, option, reason
+from jobs.command_line.options import JSON, actor, option, path, reason
 from jobs.command_line.overview import OVERVIEW
-from jobs.command_line.values import TextValue
+from jobs.command_line.values import Day, TextValue
 
 GROUP_CHARACTERS_MAX = 400
+POLICY_WORK = "jobs.commands.traffic_policy"
 
 TRAFFIC = CommandGroup(
     "traffic",
@@ -27,6 +29,26 @@ TRAFFIC = CommandGroup(
         JSON,
     ),
     Command("report", "jobs.commands.traffic:report", "list the decisions and the versions that apply them", JSON),
+    CommandGroup(
+        "policy",
+        "the policy of traffic: its versions, and the proposal and approval of the next one",
+        Command("show", f"{POLICY_WORK}:show_policies", "show every version with its first day and values", JSON),
+        Command(
+            "propose",
+            f"{POLICY_WORK}:propose_policy",
+            "propose the next version of the policy of traffic",
+            path(
+                "--policy",
+                "the values that change; the others stay those of the newest version in force",
+                metavar="YAML",
+                required=True,
+            ),
+            option("--first-on", "the first event day that it rules; it has not begun", type=Day(), required=True),
+            actor("who proposes it; another person approves it"),
+            JSON,
+        ),
+        APPROVE,
+    ),
 )
 
 COMMANDS = (TRAFFIC,)

@@ -3,6 +3,7 @@
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings import PostgresConnection, environment
+from jobs.settings.declared.pipeline import TRAFFIC_RULED_FROM
 from jobs.wiring.migrations import migrate, pending
 from jobs.wiring.postgres_logins import make_logins
 
@@ -17,7 +18,7 @@ def run(*, check: bool, logins: bool) -> ExitCode:
         names = pending(url)
         print(f"pending: {', '.join(names)}" if names else "the schema is up to date")
         return ExitCode.REFUSED if names else ExitCode.OK
-    names = migrate(url)
+    names = migrate(url, traffic_ruled_from=TRAFFIC_RULED_FROM.read_if_set(environ))
     print(f"applied {', '.join(names)}" if names else "the schema is up to date")
     if logins:
         print(f"logins: {', '.join(make_logins(url, environ)) or 'no setting names one'}")

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 
 from jobs.demo.comparison import ComparedRow, render
 from jobs.demo.maker import Traffic
-from jobs.demo.sample import read_video_days
+from jobs.demo.sample import first_ruled_day, read_video_days
 from jobs.demo.steps import Demo
 from jobs.demo.traffic import make_traffic
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
+from jobs.settings.declared.pipeline import TRAFFIC_RULED_FROM
 from jobs.settings.stack_in_use import refuse_second_stack
 from jobs.settings.state_home import state_home
 
@@ -42,7 +43,9 @@ def run(*, events: int, seed: int, keep: bool, as_json: bool) -> ExitCode:
     with ThreadPoolExecutor(1) as pool:
         making = pool.submit(make_sample_traffic, now, event_count=events, seed=seed)
         tell("starting Kafka, HDFS, Redis, PostgreSQL and viewledger's own processes")
-        stack = LocalStack.start(folder, processes=PROCESSES, detached=keep, tell=tell)
+        # for this stack the days of the sample have not begun, so rules of the day can judge them
+        settings = {TRAFFIC_RULED_FROM.name: first_ruled_day(now.date()).isoformat()}
+        stack = LocalStack.start(folder, processes=PROCESSES, detached=keep, settings=settings, tell=tell)
         try:
             traffic = making.result()
             tell(f"made about {events:,} events with their truth (seed {seed})")

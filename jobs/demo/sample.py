@@ -44,6 +44,11 @@ def read_video_days(today: date, path: Path = SAMPLE_FILE) -> list[VideoDay]:
     return [VideoDay(row.video_id, row.channel, row.day + shift, row.views) for row in rows if row.day >= first_day]
 
 
+def first_ruled_day(today: date) -> date:
+    """Return the first of the sample's days that the rules of the day judge."""
+    return today - timedelta(days=DAYS_BEFORE_TODAY + RULED_DAYS - 1)
+
+
 def _read_row(row: dict[str, str], path: Path, line: int) -> VideoDay:
     try:
         return VideoDay(

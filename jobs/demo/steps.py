@@ -25,13 +25,12 @@ from jobs.demo.observation import (
     wait_until_served,
 )
 from jobs.demo.platform import platform_of
-from jobs.demo.sample import DAY_COUNT, DAYS_BEFORE_TODAY, RULED_DAYS
+from jobs.demo.sample import DAY_COUNT, DAYS_BEFORE_TODAY
 from jobs.demo.senders import NOTHING_SENT, DirectProducer, Players, Sent, paced
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
 from jobs.settings.declared.listening import API_PORT, COLLECTOR_PORT
-from jobs.settings.declared.pipeline import TRAFFIC_RULED_FROM
 from jobs.settings.declared.servers import KAFKA_BOOTSTRAP
 from jobs.wiring.pseudonyms import read_pseudonym_key
 
@@ -62,9 +61,6 @@ class Demo:
 
     def run(self, traffic: Traffic, today: date) -> list[ComparedRow]:
         """Send everything with two batch runs in between, bill, and compare every number with the truth."""
-        # for this stack the days of the sample have not begun, so rules of the day can judge them
-        ruled_from = today - timedelta(days=DAYS_BEFORE_TODAY + RULED_DAYS - 1)
-        self.environment = {**self.environment, TRAFFIC_RULED_FROM.name: ruled_from.isoformat()}
         try:
             run_command(write_catalogue(traffic, self.stack.folder), self.environment, self._logs)
             period = Period(today - timedelta(days=DAY_COUNT + 1), today - timedelta(days=DAYS_BEFORE_TODAY - 1))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from jobs.child.process import bound_to_parent
@@ -54,13 +54,15 @@ class LocalStack:
         servers: Sequence[str] = SERVERS,
         processes: Sequence[str] = (),
         detached: bool = False,
+        settings: Mapping[str, str] = MappingProxyType({}),
         tell: Callable[[str], None] = no_progress,
         ready_within_seconds: float = 120.0,
     ) -> "LocalStack":
         """Start a stack in `folder` and return when every part has answered its probe.
 
-        `detached`: the stack outlives this process. Raises CommandError(UNAVAILABLE) with one sentence when a port
-        is taken, a part does not come up, or a stack runs in this folder already; nothing is left running then.
+        `detached`: the stack outlives this process. `settings` are its own besides those of every stack.
+        Raises CommandError(UNAVAILABLE) with one sentence when a port is taken, a part does not come up, or a stack
+        runs in this folder already; nothing is left running then.
         """
         if is_running(folder):
             raise CommandError(f"a stack already runs in {folder}; stop it first", ExitCode.UNAVAILABLE)
@@ -77,7 +79,9 @@ class LocalStack:
         profile = Profile(folder, chosen)
         stack = cls(folder, chosen, profile.environment())
         (folder / "stack.json").unlink(missing_ok=True)
-        stack.supervisor = _start_supervisor(profile, servers=servers, processes=processes, detached=detached)
+        stack.supervisor = _start_supervisor(
+            profile, servers=servers, processes=processes, detached=detached, settings=settings
+        )
         try:
             stack._wait_until_ready(tell, ready_within_seconds)
         except BaseException:
@@ -204,7 +208,12 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def _start_supervisor(
-    profile: Profile, *, servers: Sequence[str], processes: Sequence[str], detached: bool
+    profile: Profile,
+    *,
+    servers: Sequence[str],
+    processes: Sequence[str],
+    detached: bool,
+    settings: Mapping[str, str],
 ) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-P", "-m", "jobs.local_stack.supervisor", str(profile.folder)]
     command += ["--ports", json.dumps(profile.ports.by_name())]
@@ -212,7 +221,7 @@ def _start_supervisor(
     with profile.log("supervisor").open("wb") as output:
         return subprocess.Popen(
             command,
-            env=own_environment() | {"PYTHONPATH": str(PROJECT)},
+            env=own_environment() | {**settings, "PYTHONPATH": str(PROJECT)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from batch_layer.errors import AtWorkError, RefusedError
 from batch_layer.judging.postgres_group_decisions import PostgresGroupDecisions
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
-from batch_layer.judging.postgres_policies import counting_policies
+from batch_layer.judging.postgres_policies import counting_policies, traffic_policies
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.run.ports import Warehouse
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
@@ -145,7 +145,7 @@ def _warehouse(chosen: RunSettings, spark: "SparkSession", log_base: int) -> War
         staging=PostgresStaging(chosen.postgres_url),
         reports=chosen.reports,
         gate=gx_gate.judge,
-        traffic_rules=traffic_rules(chosen.traffic_ruled_from),
+        traffic_rules=traffic_rules(traffic_policies(chosen.postgres_url)),
         keys=chosen.keys,
         policies=counting_policies(chosen.postgres_url),
     )

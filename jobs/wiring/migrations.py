@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
@@ -48,8 +49,10 @@ def pending(url: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
         return tuple(map(_name, _pending(scripts, connection)))
 
 
-def migrate(url: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
+def migrate(url: str, folder: Path = MIGRATIONS, *, traffic_ruled_from: date | None = None) -> tuple[str, ...]:
     """Bring a database up to date and return the names applied now; a migration that fails changes nothing.
+
+    `traffic_ruled_from` is the first day of the first policy of traffic, which one of the migrations puts in force.
 
     Raises:
         CommandError: REFUSED when the database holds a migration this version lacks or an applied one was changed,
@@ -61,6 +64,8 @@ def migrate(url: str, folder: Path = MIGRATIONS) -> tuple[str, ...]:
         connection.execute(text("select pg_advisory_lock(:key)"), {"key": LOCK_KEY})  # until the connection closes
         connection.execute(text(FILES))
         todo = _pending(scripts, connection)
+        first_day = traffic_ruled_from.isoformat() if traffic_ruled_from else ""
+        connection.execute(text("select set_config('viewledger.traffic_ruled_from', :day, false)"), {"day": first_day})
         connection.commit()
         config.attributes.update(connection=connection, on_version_apply=_remember_file)
         try:

@@ -1,31 +1,25 @@
-"""Wire the day rules of traffic: every policy that the program knows, and the days that they rule."""
+"""Wire the day rules of traffic: every policy that is in force, and the days that they rule."""
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from batch_layer.judging.traffic_rules import TrafficPolicyDays, TrafficRules
-from batch_layer.traffic.traffic_policy import POLICIES
+from ingestion.contract.traffic_policy import TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_BY_VERSION = {policy.version: policy for policy in POLICIES}
-_NEVER = date.max
 
-
-def traffic_rules(ruled_from: date | None) -> TrafficRules:
-    """Return the rules. New event days before `ruled_from`, or all without it, have none.
-
-    A day that a version has ruled is judged by its own policy, even if nothing is set any more.
-    """
+def traffic_rules(policies: Sequence[TrafficPolicy]) -> TrafficRules:
+    """Return the rules with the policies in force. Without any, no new day is judged."""
     from batch_layer.traffic.spark_day_rules import day_outcomes
 
-    def outcomes(rows: "DataFrame", policy_version: int) -> "DataFrame":
-        return day_outcomes(rows, _BY_VERSION[policy_version])
+    by_version = {policy.version: policy for policy in policies}
 
-    first = ruled_from or _NEVER
-    policies = [TrafficPolicyDays(each.version, max(each.effective_from_on, first)) for each in POLICIES]
+    def outcomes(rows: "DataFrame", policy_version: int) -> "DataFrame":
+        return day_outcomes(rows, by_version[policy_version])
+
+    days = [TrafficPolicyDays(each.version, each.effective_from_on) for each in policies]
     sentences: Mapping[str, str] = {each.code: each.sentence for each in DayReason}
-    return TrafficRules(policies, outcomes, sentences)
+    return TrafficRules(days, outcomes, sentences)

@@ -11,9 +11,9 @@ from batch_layer.traffic.day_events import DayEvent, DayOutcome
 from batch_layer.traffic.day_rules import day_outcomes
 from batch_layer.traffic.spark_day_rules import SCHEMA
 from batch_layer.traffic.spark_day_rules import day_outcomes as spark_day_outcomes
-from batch_layer.traffic.traffic_policy import POLICIES, TrafficPolicy
 from bench.labelled import held_out_families as families
 from bench.labelled.world import World
+from ingestion.contract.traffic_policy import SHIPPED, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
 from tests.random_day_events import DAY, low_policy, random_events
 
@@ -64,9 +64,9 @@ def test_spark_finds_what_the_model_finds_with_the_shipped_policy(spark: SparkSe
     world.ordinary()
     for family in (families.parallel_plays, families.shared_sessions, families.country_hopper, families.school_class):
         family(world)
-    expected = day_outcomes(world.events, DAY, POLICIES[0])
+    expected = day_outcomes(world.events, DAY, SHIPPED)
     assert len({each.reason for each in expected}) >= 3
-    assert in_spark(spark, {DAY: world.events}, POLICIES[0], partitions=3) == {DAY: expected}
+    assert in_spark(spark, {DAY: world.events}, SHIPPED, partitions=3) == {DAY: expected}
 
 
 def test_days_that_are_judged_in_one_plan_have_the_outcomes_that_each_has_alone(spark: SparkSession) -> None:
@@ -101,8 +101,8 @@ def test_only_events_of_the_day_have_outcomes_and_each_at_most_one() -> None:
 
 
 def test_nothing_is_found_in_nothing(spark: SparkSession) -> None:
-    assert day_outcomes([], DAY, POLICIES[0]) == []
-    assert in_spark(spark, {DAY: []}, POLICIES[0]) == {DAY: []}
+    assert day_outcomes([], DAY, SHIPPED) == []
+    assert in_spark(spark, {DAY: []}, SHIPPED) == {DAY: []}
 
 
 @pytest.mark.parametrize("reason", DayReason)

@@ -51,8 +51,8 @@ from tests.random_logs import (
 from tests.shipped_policies import shipped_policy_on
 from tests.spark_fixtures import MemoryRun, whole_gate
 
-INVALID_FROM, REVIEW_FROM = 6, 3
-"""Some of the views of a viewer with as many on a day and the day before are invalid, or under review."""
+INVALID_FROM, REVIEW_FROM = {1: 6, 2: 4}, {1: 3, 2: 2}
+"""By policy: some views of a viewer with as many on a day and the day before are invalid, or under review."""
 TOO_MANY, MANY = DayReason.MORE_HOURS_THAN_A_DAY.code, DayReason.PLAYS_AT_ONCE.code
 SENTENCES = {TOO_MANY: "More views than anybody watches", MANY: "Many views"}
 VIDEOS_OF_A_FAN = 20
@@ -61,16 +61,15 @@ RULED_FROM = START.date() - timedelta(days=6)
 
 def outcomes_by_spark(rows: DataFrame, policy_version: int) -> DataFrame:
     """Return the outcomes of a rule that looks at every kind of column: views of a viewer, payees and lengths."""
-    assert policy_version == 1
     viewer = ["judged_day", "user_id"]
     known = rows.where("length_seconds IS NOT NULL").groupBy(*viewer).agg(F.count("*").alias("known"))
     views = rows.groupBy(*viewer).agg(F.count("*").alias("views"), F.count_distinct("payee_id").alias("payees"))
-    is_invalid = (F.col("views") >= INVALID_FROM) & (F.col("offset") % 3 == 0)
+    is_invalid = (F.col("views") >= INVALID_FROM[policy_version]) & (F.col("offset") % 3 == 0)
     points = F.col("views") * 10 + F.col("payees") + F.coalesce("known", F.lit(0))
     return (
         rows.where("event_day = judged_day")
         .join(views.join(known, viewer, "left"), viewer)
-        .where((F.col("views") >= REVIEW_FROM) & (F.col("offset") % 3 < 2))
+        .where((F.col("views") >= REVIEW_FROM[policy_version]) & (F.col("offset") % 3 < 2))
         .select(
             "partition",
             "offset",
@@ -83,6 +82,8 @@ def outcomes_by_spark(rows: DataFrame, policy_version: int) -> DataFrame:
 
 
 RULES = TrafficRules((TrafficPolicyDays(1, RULED_FROM),), outcomes_by_spark, SENTENCES)
+SECOND_FROM = START.date() - timedelta(days=1)
+RULES_OF_TWO = replace(RULES, policies=(*RULES.policies, TrafficPolicyDays(2, SECOND_FROM)))
 
 
 def payee_of(shares: Sequence[tuple[str, str, int, date, date]], video_id: str, day: date) -> str | None:
@@ -102,7 +103,7 @@ def expected_rows(run: MemoryRun, version: PublishedVersion) -> dict[LogPlace, t
         catalogue = rules.seen.catalogue_version
         facts: Mapping[str, VideoFacts] = run.catalogue.versions[catalogue - 1] if catalogue else {}
         shares = run.catalogue.shares.get(catalogue, [])
-        found |= outcomes_of_day(below, day, accepted, facts, shares)
+        found |= outcomes_of_day(below, day, accepted, facts, shares, policy=rules.traffic_policy_version)
     for decision in run.versions.traffic_decided_until(version.version):
         found |= DECIDED.get(decision, {})
     return found
@@ -138,6 +139,8 @@ def outcomes_of_day(
     accepted: frozenset[LogPlace],
     facts: Mapping[str, VideoFacts],
     shares: Sequence[tuple[str, str, int, date, date]],
+    *,
+    policy: int,
 ) -> dict[LogPlace, tuple[object, ...]]:
     counted = settle((each.received for each in below), {}, shipped_policy_on, accepted=accepted)
     by_viewer: defaultdict[str, list[tuple[LogPlace, ViewEvent]]] = defaultdict(list)
@@ -152,9 +155,9 @@ def outcomes_of_day(
         payees = {payee_of(shares, event.video_id, day_of(event.timestamp)) for _, event in views} - {None}
         known = sum(facts.get(event.video_id, VideoFacts()).length_seconds is not None for _, event in views)
         for place, event in views:
-            if len(views) < REVIEW_FROM or day_of(event.timestamp) != day or place[1] % 3 == 2:
+            if len(views) < REVIEW_FROM[policy] or day_of(event.timestamp) != day or place[1] % 3 == 2:
                 continue
-            is_invalid = len(views) >= INVALID_FROM and place[1] % 3 == 0
+            is_invalid = len(views) >= INVALID_FROM[policy] and place[1] % 3 == 0
             says = ("invalid", TOO_MANY) if is_invalid else ("review", MANY)
             payee = payee_of(shares, event.video_id, day)
             found[place] = (day, payee, *says, 10 * len(views) + len(payees) + known)
@@ -222,10 +225,10 @@ def new_catalogue(run: MemoryRun, rng: random.Random, among: Sequence[World]) ->
 def test_after_any_runs_the_traffic_is_that_of_one_count_and_a_rebuild_finds_the_same(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some runs judge all of their due days in one plan, others in several."""
+    """Some runs judge all of their due days in one plan, others in several; the policy changes on one of the days."""
     seed = 5
     rng = random.Random(seed)
-    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate, traffic_rules=RULES)
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate, traffic_rules=RULES_OF_TWO)
     among = worlds(rng, 12, [anything, busy_viewer, one_id, busy_viewer])
     month = Period(date(2026, 11, 1), date(2026, 12, 1))
     seen = Counter[str]()
@@ -254,9 +257,14 @@ def test_after_any_runs_the_traffic_is_that_of_one_count_and_a_rebuild_finds_the
     assert min(seen[name] for name in ("invalid", "confirmed", "under_review", "traffic_pending", "over_cap")) > 5, seen
     assert len(run.versions.traffic_decided_until(5)) == decided > 2
     assert rebuild_once(run.ports()).state == "equal"
-    unruled = [rules for day, rules in run.versions.published[-1].day_rules.items() if day < RULED_FROM]
-    assert unruled
-    assert {(rules.traffic_policy_version, rules.seen) for rules in unruled} == {(0, None)}
+    by_day = run.versions.published[-1].day_rules
+    for day, rules in by_day.items():
+        assert rules.traffic_policy_version == (0 if day < RULED_FROM else 1 if day < SECOND_FROM else 2)
+        assert rules.traffic_policy_version or rules.seen is None
+    assert {rules.traffic_policy_version for rules in by_day.values()} == {0, 1, 2}
+    judged = run.warehouse.tables.at(TRAFFIC_OUTCOMES, run.versions.published[-1].snapshots[TRAFFIC_OUTCOMES])
+    of_policy = Counter(by_day[row.event_day].traffic_policy_version for row in judged.collect())
+    assert min(of_policy[1], of_policy[2]) > 5, of_policy
 
 
 def view(number: int, user: str, happened_at: datetime, **changes: object) -> bytes:

@@ -8,16 +8,16 @@ import pytest
 from batch_layer.traffic.day_events import DayEvent
 from batch_layer.traffic.day_rules import day_outcomes
 from batch_layer.traffic.findings import Finding, totals
-from batch_layer.traffic.traffic_policy import INVALID_POINTS, POLICIES, REVIEW_POINTS, STRONG_HINT_POINTS
 from bench.labelled import held_out_families as families
 from bench.labelled.files import days_of
 from bench.labelled.world import World
 from ingestion.contract.traffic import CLASS_OF_CODE
+from ingestion.contract.traffic_policy import INVALID_POINTS, REVIEW_POINTS, SHIPPED, STRONG_HINT_POINTS
 from ingestion.contract.traffic_reasons import DayReason, InvalidClass
 
 DAY = date(2026, 11, 20)
 MORNING = datetime(2026, 11, 20, 8, tzinfo=UTC)
-POLICY = POLICIES[0]
+POLICY = SHIPPED
 
 
 def view(number: int, at: float, **fields: object) -> DayEvent:

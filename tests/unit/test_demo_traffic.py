@@ -9,7 +9,6 @@ import pytest
 
 from batch_layer.traffic.day_events import DayEvent
 from batch_layer.traffic.day_rules import day_outcomes
-from batch_layer.traffic.traffic_policy import POLICIES
 from ingestion.contract.attestation import Attested, attestation_of
 from ingestion.contract.counting import Received, Verdict, day_of, settle
 from ingestion.contract.day_traffic import JudgedTraffic, TrafficOutcome
@@ -18,6 +17,7 @@ from ingestion.contract.event import Reason, RejectedEvent, ViewEvent
 from ingestion.contract.event_contracts import NEWEST
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.priced_fields import country_by
+from ingestion.contract.traffic_policy import SHIPPED
 from ingestion.contract.traits import TraitsKey, traits_of
 from ingestion.intake import Origin, admit, arrival
 from jobs.demo.command import make_sample_traffic
@@ -104,7 +104,7 @@ def judged_traffic(log: Sequence[Received], values: Sequence[bytes], traffic: Tr
     outcomes = {
         (each.partition, each.offset): (TrafficOutcome(each.outcome), Reason(each.reason, ""))
         for day in sorted(by_day)
-        for each in day_outcomes([*by_day.get(day - timedelta(days=1), ()), *by_day[day]], day, POLICIES[0])
+        for each in day_outcomes([*by_day.get(day - timedelta(days=1), ()), *by_day[day]], day, SHIPPED)
     }
     return JudgedTraffic(outcomes)
 

@@ -51,6 +51,15 @@ POLICIES = CommandGroup(
 _PROPOSALS = click.Option(
     ["--proposal"], multiple=True, required=True, metavar="ID", help="as `list` shows it; may be repeated"
 )
+APPROVE = Command(
+    "approve",
+    f"{WORK}.proposals:approve_proposals",
+    "put it in force; not by the person who imported it",
+    _PROPOSALS,
+    actor("who approves it; must not be the person who imported it"),
+    reason(required=False),
+    JSON,
+)
 PROPOSALS = CommandGroup(
     "proposals",
     "catalogues, rates, policies and bank accounts that wait for a second person",
@@ -62,15 +71,7 @@ PROPOSALS = CommandGroup(
         option("--proposal", "as `list` shows it", required=True, metavar="ID"),
         JSON,
     ),
-    Command(
-        "approve",
-        f"{WORK}.proposals:approve_proposals",
-        "put it in force; not by the person who imported it",
-        _PROPOSALS,
-        actor("who approves it; must not be the person who imported it"),
-        reason(required=False),
-        JSON,
-    ),
+    APPROVE,
     Command(
         "refuse",
         f"{WORK}.proposals:refuse_proposals",

@@ -17,14 +17,16 @@ from jobs.wiring.billing_work import billing_work
 
 @billing_work
 def list_policies(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
-    """Print every version of every policy."""
-    found = PostgresPolicies(billing_connector(environ)).all()
+    """Print every version of the counting policy."""
+    found = [each for each in PostgresPolicies(billing_connector(environ)).all() if each.kind == COUNTING]
     rows = [
         (each.kind, str(each.version), str(each.first_on), each.state.replace("_", " "), each.actor or "-", _text(each))
         for each in found
     ]
     header = ("policy", "version", "first day", "state", "by", "values")
-    show({"policies": [_document(each) for each in found]}, lambda: aligned(header, rows, left=6), as_json=as_json)
+    show(
+        {"policies": [policy_document(each) for each in found]}, lambda: aligned(header, rows, left=6), as_json=as_json
+    )
     return ExitCode.OK
 
 
@@ -34,22 +36,28 @@ def propose_policy(environ: Mapping[str, str], *, policy: Path, first_on: date, 
     document = document_of(read_policy(policy))
     store = PostgresPolicies(billing_connector(environ))
     version, is_new = store.propose(COUNTING, document, first_on, actor=actor)
-    proposal = f"policy:{COUNTING}:{version}"
+    show_proposed(COUNTING, version, first_on, is_new=is_new, as_json=as_json)
+    return ExitCode.OK
+
+
+def show_proposed(kind: str, version: int, first_on: date, *, is_new: bool, as_json: bool) -> None:
+    """Print what was proposed, and what it waits for."""
+    proposal = f"policy:{kind}:{version}"
     lines = [
-        f"{COUNTING} policy {version} {'is proposed' if is_new else 'is proposed already'} from {first_on} on",
+        f"{kind} policy {version} {'is proposed' if is_new else 'is proposed already'} from {first_on} on",
         f"  it waits for a signed checkpoint and a second person: `billing proof checkpoint`, then `billing proposals "
         f"approve --proposal {proposal}`, before that day",
     ]
     shown = {"proposal": proposal, "version": version, "new": is_new, "first_on": first_on.isoformat()}
     show(shown, lambda: "\n".join(lines), as_json=as_json)
-    return ExitCode.OK
 
 
 def _text(policy: StoredPolicy) -> str:
     return ", ".join(f"{name} {str(value).lower()}" for name, value in sorted(policy.document.items()))
 
 
-def _document(policy: StoredPolicy) -> dict[str, Any]:
+def policy_document(policy: StoredPolicy) -> dict[str, Any]:
+    """Return a policy as a JSON object."""
     return vars(policy) | {
         "first_on": policy.first_on.isoformat(),
         "imported_at": policy.imported_at.isoformat(),

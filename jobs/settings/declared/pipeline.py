@@ -22,10 +22,10 @@ TRAITS_KEY = Text(
 )
 TRAFFIC_RULED_FROM = EventDay(
     "VIEWLEDGER_TRAFFIC_RULED_FROM",
-    read_by="batch, `run batch`",
-    meaning="the first event day whose traffic the rules of the day judge; a day that was counted before keeps what it "
-    "began with",
-    without="no new day is judged",
+    read_by="`migrate`",
+    meaning="the first event day of the first policy of traffic, which the migration `traffic_policies` puts in force; "
+    "later ones are proposed",
+    without="the first day for which the newest version has a policy of traffic; a new database has no policy",
 )
 PLAY_KEYS_FILE = LocalPath(
     "VIEWLEDGER_PLAY_KEYS_FILE",

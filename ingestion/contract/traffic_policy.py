@@ -1,11 +1,20 @@
 """The thresholds of the day rules, by version and first day. Nobody who is paid may know those in force.
 
 All are whole numbers, so that a policy can be written, hashed and read back as it is. A ratio is how many times the
-expected number was found, or the found one was expected.
+expected number was found, or the found one was expected. Policies are rows of the database (`billing.policies`), which
+every reader reads.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import date
+from typing import Any
+
+from ingestion.contract.traffic_reasons import DayReason
+
+TRAFFIC = "traffic"
+"""The kind of these policies among all."""
+VALUE_MAX = 100_000
 
 REVIEW_POINTS = 50
 INVALID_POINTS = 100
@@ -105,4 +114,50 @@ class TrafficPolicy:
     lonely_least_invalid: int = 60
 
 
-POLICIES: tuple[TrafficPolicy, ...] = (TrafficPolicy(version=1, effective_from_on=date(1970, 1, 1)),)
+THRESHOLDS = tuple(each.name for each in fields(TrafficPolicy) if each.type is int and each.name != "version")
+"""The names of all numbers of a policy."""
+MAY_BE_ZERO = frozenset({"script_spread_seconds"})
+PER_CENT = frozenset({"lockstep_share", "turn_overlap_share"})
+SHIPPED = TrafficPolicy(version=1, effective_from_on=date(1970, 1, 1))
+"""The values of the first policy of an installation, and those that a first proposal leaves out."""
+
+
+def bounds_of(threshold: str) -> tuple[int, int]:
+    """Return the least and the largest value of a threshold."""
+    return (0 if threshold in MAY_BE_ZERO else 1), (100 if threshold in PER_CENT else VALUE_MAX)
+
+
+def traffic_policy(version: int, first_on: date, document: Mapping[str, Any]) -> TrafficPolicy:
+    """Return the policy with the values of a document, as `traffic_document` writes it.
+
+    Raises:
+        ValueError: it has other values than this program knows, so a program of another release wrote it.
+    """
+    if document.keys() != {"demoted", *THRESHOLDS}:
+        names = ", ".join(sorted(document.keys() ^ {"demoted", *THRESHOLDS}))
+        raise ValueError(f"traffic policy {version} has other values than this program knows: {names}")
+    numbers = {name: document[name] for name in THRESHOLDS}
+    return TrafficPolicy(version, first_on, frozenset(document["demoted"]), **numbers)
+
+
+def traffic_document(policy: TrafficPolicy) -> dict[str, Any]:
+    """Return the values of a policy, without its version and first day, as its record has them."""
+    return {"demoted": sorted(policy.demoted)} | {name: getattr(policy, name) for name in THRESHOLDS}
+
+
+def contradictions(policy: TrafficPolicy) -> list[str]:
+    """Return a sentence for each value that no policy can have beside its others, or by itself."""
+    found = []
+    for name in THRESHOLDS:
+        least, most = bounds_of(name)
+        if not least <= getattr(policy, name) <= most:
+            found.append(f"{name} is {getattr(policy, name)}; it must be {least} to {most}")
+    # `_times_` counts how often it happened: fewer times are enough for what is worse
+    for name in THRESHOLDS:
+        review = name.removesuffix("_invalid") + "_review"
+        if name.endswith("_invalid") and "_times_" not in name and getattr(policy, name) < getattr(policy, review):
+            text = f"{name} is {getattr(policy, name)} and {review} {getattr(policy, review)}"
+            found.append(f"{text}; what is invalid must be at least what is reviewed")
+    if unknown := policy.demoted - {each.code for each in DayReason}:
+        found.append(f"demoted names {', '.join(sorted(unknown))}; it must name codes of rules of the day")
+    return found

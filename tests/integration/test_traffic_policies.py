@@ -1,0 +1,188 @@
+"""Policies of traffic on a real PostgreSQL: the first one by a migration, later ones by two people and the commands."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import psycopg2.errors
+import pytest
+
+from batch_layer.judging.postgres_policies import traffic_policies
+from billing.postgres_session import connector
+from billing.proof.checkpointing import make_checkpoint
+from billing.proof.ed25519_keys import create_key
+from billing.proof.postgres_journal import PostgresJournal
+from billing.terms.policies import document_hash
+from billing.terms.postgres_policies import PostgresPolicies
+from faults.postgres_database import administer
+from ingestion.contract.refusals import DatabaseRule
+from ingestion.contract.traffic_policy import SHIPPED, TRAFFIC, TrafficPolicy, traffic_document, traffic_policy
+from jobs.exit_codes import ExitCode
+from jobs.wiring.migrations import MIGRATIONS, migrate
+from tests.billing_postgres import empty_database, own_database
+from tests.books_of_last_release import migrate_to_last_release
+from tests.command_runs import RunsCommands
+from tests.postgres_people import person
+
+FIRST = date(2026, 11, 20)
+VERSION = """
+    INSERT INTO published.versions
+        (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)
+    VALUES ({version}, 'b{version}', '{{}}', '[]', '{{}}', '{{}}', '{{}}', '{rules}')"""
+
+
+def in_days(days: int) -> date:
+    return datetime.now(UTC).date() + timedelta(days=days)
+
+
+@pytest.fixture
+def before(postgres_url: str, tmp_path: Path) -> Iterator[str]:
+    """A database of the release whose program had the first policy of traffic by itself."""
+    (file,) = (MIGRATIONS / "versions").glob("*_traffic_policies.sql")
+    with empty_database(postgres_url) as url:
+        migrate_to_last_release(url, tmp_path / "migrations", release=f"{int(file.name[:3]) - 1:03}")
+        yield url
+
+
+def publish(url: str, version: int, **ruled: int) -> None:
+    rules = {
+        day.replace("d", "2026-11-"): {"policy_version": 1, "catalogue_version": 1}
+        | ({"traffic": {"policy_version": policy}} if policy else {})
+        for day, policy in ruled.items()
+    }
+    administer(url, VERSION.format(version=version, rules=json.dumps(rules)))
+
+
+def of_day(first_on: date) -> tuple[TrafficPolicy, ...]:
+    return (traffic_policy(1, first_on, traffic_document(SHIPPED)),)
+
+
+def test_a_new_database_has_no_policy_of_traffic(postgres_url: str) -> None:
+    with own_database(postgres_url) as url:
+        assert traffic_policies(url) == ()
+
+
+def test_the_first_policy_has_the_values_of_before_and_rules_from_the_day_that_migrate_was_given(before: str) -> None:
+    publish(before, 1, d21=0, d22=1)
+    migrate(before, traffic_ruled_from=FIRST)
+    assert traffic_policies(before) == of_day(FIRST)
+    (stored,) = [each for each in PostgresPolicies(connector(before)).all() if each.kind == TRAFFIC]
+    assert (stored.state, stored.actor) == ("in_force", "migration")
+    assert stored.content_hash == document_hash(stored.document) == document_hash(traffic_document(SHIPPED))
+    migrate(before, traffic_ruled_from=date(2026, 11, 1))
+    assert traffic_policies(before) == of_day(FIRST), "once it is there, migrate leaves it alone"
+    records = PostgresJournal(connector(before)).records(0, 99)
+    assert [each.key for each in records if each.kind == "policy"] == ["counting 1", "traffic 1"]
+
+
+def test_without_a_day_the_first_policy_rules_from_the_first_day_that_had_rules(before: str) -> None:
+    publish(before, 1, d18=1)
+    publish(before, 2, d20=0, d22=1, d21=1)
+    migrate(before)
+    assert traffic_policies(before) == of_day(date(2026, 11, 21))
+
+
+def test_where_no_day_had_rules_an_upgrade_adds_none(before: str) -> None:
+    publish(before, 1, d20=0)
+    migrate(before)
+    assert traffic_policies(before) == ()
+
+
+@dataclass
+class Desk(RunsCommands):
+    """The commands of one database, by a login that proposes and another that approves."""
+
+    group = "traffic"
+
+    url: str
+    capture: pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def desk(postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    with (
+        own_database(postgres_url) as url,
+        person(url, "viewledger_billing", "viewledger_approver") as maker,
+        person(url, "viewledger_approver") as checker,
+    ):
+        monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", maker)
+        monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", checker)
+        yield Desk(url, capsys)
+
+
+def proposal(file: Path, first_on: date, actor: str = "max") -> list[str]:
+    return ["policy", "propose", f"--policy={file}", f"--first-on={first_on}", f"--actor={actor}"]
+
+
+def test_a_policy_rules_once_it_is_signed_and_another_person_has_approved_it(desk: Desk, tmp_path: Path) -> None:
+    assert desk.run("policy", "show")[1].startswith("no policy of traffic is on record")
+    file, first_on = tmp_path / "policy.yaml", in_days(3)
+    file.write_text("hours_invalid: 50\ndemoted: [lockstep]\n")
+    made = desk.document(*proposal(file, first_on))
+    assert made == {"proposal": "policy:traffic:1", "version": 1, "new": True, "first_on": str(first_on)}
+    assert desk.document(*proposal(file, first_on))["new"] is False
+    approve = ["policy", "approve", "--proposal=policy:traffic:1"]
+    code, _, error = desk.run(*approve, "--actor=chris")
+    assert (code, "(VL108)" in error) == (ExitCode.REFUSED, True), "no checkpoint covers it"
+    maker = connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing")
+    make_checkpoint(PostgresJournal(maker), create_key(tmp_path / "key"), day=in_days(0), today=in_days(0))
+    assert desk.run(*approve, "--actor=Max")[0] == ExitCode.REFUSED
+    assert traffic_policies(desk.url) == (), "nothing is in force that nobody approved"
+    assert desk.run(*approve, "--actor=chris")[0] == ExitCode.OK
+    expected = traffic_document(SHIPPED) | {"hours_invalid": 50, "demoted": ["lockstep"]}
+    assert traffic_policies(desk.url) == (traffic_policy(1, first_on, expected),)
+    file.write_text("demoted: []\n")
+    assert desk.document(*proposal(file, in_days(4)))["version"] == 2
+    first, second = desk.document("policy", "show")["policies"]
+    assert second["document"] == first["document"] | {"demoted": []}, "other values stay those in force"
+    text = desk.run("policy", "show")[1]
+    assert "hours_invalid" in text
+    assert "lockstep" in text
+
+
+@pytest.mark.parametrize("days", [-400, -1, 0])
+def test_a_policy_whose_first_day_has_begun_is_refused_in_one_sentence(desk: Desk, tmp_path: Path, days: int) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("hours_invalid: 50\n")
+    code, _, error = desk.run(*proposal(file, in_days(days)))
+    assert code == ExitCode.REFUSED
+    assert f"traffic policy 1 would rule from {in_days(days)} on; give a day that has not begun" in error
+    assert desk.document("policy", "show") == {"policies": []}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hours_invalid": 0},
+        {"hours_invalid": 100_001},
+        {"hours_invalid": "48"},
+        {"hours_invalid": 1.5},
+        {"hours_invalid": None},
+        {"demoted": "lockstep"},
+        {"demoted": [1]},
+    ],
+)
+def test_a_policy_that_a_run_could_not_use_is_refused_by_the_table(postgres_url: str, wrong: dict[str, object]) -> None:
+    document = {**traffic_document(SHIPPED), **wrong}
+    with own_database(postgres_url) as url:
+        store = PostgresPolicies(connector(url))
+        without = {name: value for name, value in document.items() if name not in wrong}
+        for each in (document, without):
+            with pytest.raises(psycopg2.errors.CheckViolation):
+                store.propose(TRAFFIC, each, in_days(3), actor="max")
+        assert store.propose(TRAFFIC, traffic_document(SHIPPED), in_days(3), actor="max") == (1, True)
+
+
+def test_the_approval_of_a_policy_whose_day_came_meanwhile_is_refused(desk: Desk, tmp_path: Path) -> None:
+    store = PostgresPolicies(connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing"))
+    store.propose(TRAFFIC, traffic_document(SHIPPED), in_days(2), actor="max")
+    url = desk.url
+    for step in ("DISABLE", "ENABLE"):
+        administer(url, f"ALTER TABLE billing.policies {step} TRIGGER USER")
+        if step == "DISABLE":
+            administer(url, f"UPDATE billing.policies SET first_on = '{in_days(0)}' WHERE kind = 'traffic'")
+    code, _, error = desk.run("policy", "approve", "--proposal=policy:traffic:1", "--actor=chris")
+    assert (code, DatabaseRule.POLICY_TO_COME.sqlstate in error) == (ExitCode.REFUSED, True)

@@ -92,7 +92,7 @@ def test_where_no_day_had_rules_an_upgrade_adds_none(before: str) -> None:
 
 
 @dataclass
-class Desk(RunsCommands):
+class PolicyCommands(RunsCommands):
     """The commands of one database, by a login that proposes and another that approves."""
 
     group = "traffic"
@@ -102,7 +102,9 @@ class Desk(RunsCommands):
 
 
 @pytest.fixture
-def desk(postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+def commands(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[PolicyCommands]:
     with (
         own_database(postgres_url) as url,
         person(url, "viewledger_billing", "viewledger_approver") as maker,
@@ -110,47 +112,51 @@ def desk(postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     ):
         monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", maker)
         monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", checker)
-        yield Desk(url, capsys)
+        yield PolicyCommands(url, capsys)
 
 
 def proposal(file: Path, first_on: date, actor: str = "max") -> list[str]:
     return ["policy", "propose", f"--policy={file}", f"--first-on={first_on}", f"--actor={actor}"]
 
 
-def test_a_policy_rules_once_it_is_signed_and_another_person_has_approved_it(desk: Desk, tmp_path: Path) -> None:
-    assert desk.run("policy", "show")[1].startswith("no policy of traffic is on record")
+def test_a_policy_rules_once_it_is_signed_and_another_person_has_approved_it(
+    commands: PolicyCommands, tmp_path: Path
+) -> None:
+    assert commands.run("policy", "show")[1].startswith("no policy of traffic is on record")
     file, first_on = tmp_path / "policy.yaml", in_days(3)
     file.write_text("hours_invalid: 50\ndemoted: [lockstep]\n")
-    made = desk.document(*proposal(file, first_on))
+    made = commands.document(*proposal(file, first_on))
     assert made == {"proposal": "policy:traffic:1", "version": 1, "new": True, "first_on": str(first_on)}
-    assert desk.document(*proposal(file, first_on))["new"] is False
+    assert commands.document(*proposal(file, first_on))["new"] is False
     approve = ["policy", "approve", "--proposal=policy:traffic:1"]
-    code, _, error = desk.run(*approve, "--actor=chris")
+    code, _, error = commands.run(*approve, "--actor=chris")
     assert (code, "(VL108)" in error) == (ExitCode.REFUSED, True), "no checkpoint covers it"
     maker = connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing")
     make_checkpoint(PostgresJournal(maker), create_key(tmp_path / "key"), day=in_days(0), today=in_days(0))
-    assert desk.run(*approve, "--actor=Max")[0] == ExitCode.REFUSED
-    assert traffic_policies(desk.url) == (), "nothing is in force that nobody approved"
-    assert desk.run(*approve, "--actor=chris")[0] == ExitCode.OK
+    assert commands.run(*approve, "--actor=Max")[0] == ExitCode.REFUSED
+    assert traffic_policies(commands.url) == (), "nothing is in force that nobody approved"
+    assert commands.run(*approve, "--actor=chris")[0] == ExitCode.OK
     expected = traffic_document(SHIPPED) | {"hours_invalid": 50, "demoted": ["lockstep"]}
-    assert traffic_policies(desk.url) == (traffic_policy(1, first_on, expected),)
+    assert traffic_policies(commands.url) == (traffic_policy(1, first_on, expected),)
     file.write_text("demoted: []\n")
-    assert desk.document(*proposal(file, in_days(4)))["version"] == 2
-    first, second = desk.document("policy", "show")["policies"]
+    assert commands.document(*proposal(file, in_days(4)))["version"] == 2
+    first, second = commands.document("policy", "show")["policies"]
     assert second["document"] == first["document"] | {"demoted": []}, "other values stay those in force"
-    text = desk.run("policy", "show")[1]
+    text = commands.run("policy", "show")[1]
     assert "hours_invalid" in text
     assert "lockstep" in text
 
 
 @pytest.mark.parametrize("days", [-400, -1, 0])
-def test_a_policy_whose_first_day_has_begun_is_refused_in_one_sentence(desk: Desk, tmp_path: Path, days: int) -> None:
+def test_a_policy_whose_first_day_has_begun_is_refused_in_one_sentence(
+    commands: PolicyCommands, tmp_path: Path, days: int
+) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text("hours_invalid: 50\n")
-    code, _, error = desk.run(*proposal(file, in_days(days)))
+    code, _, error = commands.run(*proposal(file, in_days(days)))
     assert code == ExitCode.REFUSED
     assert f"traffic policy 1 would rule from {in_days(days)} on; give a day that has not begun" in error
-    assert desk.document("policy", "show") == {"policies": []}
+    assert commands.document("policy", "show") == {"policies": []}
 
 
 @pytest.mark.parametrize(
@@ -176,13 +182,13 @@ def test_a_policy_that_a_run_could_not_use_is_refused_by_the_table(postgres_url:
         assert store.propose(TRAFFIC, traffic_document(SHIPPED), in_days(3), actor="max") == (1, True)
 
 
-def test_the_approval_of_a_policy_whose_day_came_meanwhile_is_refused(desk: Desk, tmp_path: Path) -> None:
+def test_the_approval_of_a_policy_whose_day_came_meanwhile_is_refused(commands: PolicyCommands, tmp_path: Path) -> None:
     store = PostgresPolicies(connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing"))
     store.propose(TRAFFIC, traffic_document(SHIPPED), in_days(2), actor="max")
-    url = desk.url
+    url = commands.url
     for step in ("DISABLE", "ENABLE"):
         administer(url, f"ALTER TABLE billing.policies {step} TRIGGER USER")
         if step == "DISABLE":
             administer(url, f"UPDATE billing.policies SET first_on = '{in_days(0)}' WHERE kind = 'traffic'")
-    code, _, error = desk.run("policy", "approve", "--proposal=policy:traffic:1", "--actor=chris")
+    code, _, error = commands.run("policy", "approve", "--proposal=policy:traffic:1", "--actor=chris")
     assert (code, DatabaseRule.POLICY_TO_COME.sqlstate in error) == (ExitCode.REFUSED, True)

@@ -117,8 +117,8 @@ def views(answer: Any) -> list[tuple[str, int, int]]:
     return [(row["start"], row["views"], row["billable_views"]) for row in answer.json()["rows"]]
 
 
-def test_a_series_has_a_row_for_every_window_also_for_those_without_views(served: Served) -> None:
-    answer = served.get(f"/v1/videos/-a/views/series?{DAY}")
+def test_a_series_has_a_row_for_every_window_also_for_those_without_views(shared: Served) -> None:
+    answer = shared.get(f"/v1/videos/-a/views/series?{DAY}")
     assert views(answer) == [
         ("2026-11-20T00:00:00Z", 3, 3),
         ("2026-11-21T00:00:00Z", 1, 0),
@@ -133,24 +133,24 @@ def measured(answer: Any, measure: str) -> list[float | None]:
     return [row[measure] for row in answer.json()["rows"]]
 
 
-def test_a_series_says_how_long_was_watched_and_how_long_a_view_lasted(served: Served) -> None:
-    whole = served.get(f"/v1/videos/-a/views/series?{DAY}&measure=watched_seconds")
+def test_a_series_says_how_long_was_watched_and_how_long_a_view_lasted(shared: Served) -> None:
+    whole = shared.get(f"/v1/videos/-a/views/series?{DAY}&measure=watched_seconds")
     assert measured(whole, "watched_seconds") == [100, 0, 0]
-    assert views(whole) == views(served.get(f"/v1/videos/-a/views/series?{DAY}")), "beside the views"
+    assert views(whole) == views(shared.get(f"/v1/videos/-a/views/series?{DAY}")), "beside the views"
     assert (whole.json()["measure"], whole.json()["settled_until"]) == ("watched_seconds", "2026-11-23T08:00:00Z")
     assert "average_view_duration" not in whole.text
-    average = served.get(f"/v1/videos/-a/views/series?{DAY}&measure=average_view_duration")
+    average = shared.get(f"/v1/videos/-a/views/series?{DAY}&measure=average_view_duration")
     assert measured(average, "average_view_duration") == [33.333, 0, None], "nobody watched on the last day"
     assert "watched_seconds" not in average.text
-    grouped = served.get(f"/v1/videos/-a/views/series?{DAY}&window=month&group_by=device&measure=watched_seconds")
+    grouped = shared.get(f"/v1/videos/-a/views/series?{DAY}&window=month&group_by=device&measure=watched_seconds")
     assert measured(grouped, "watched_seconds") == [90, 10]
-    channel = served.get(f"/v1/channels/{OWNER}/views/series?{DAY}&measure=average_view_duration")
+    channel = shared.get(f"/v1/channels/{OWNER}/views/series?{DAY}&measure=average_view_duration")
     assert measured(channel, "average_view_duration") == [33.333, 0, 86_400]
 
 
-def test_a_series_of_views_alone_says_nothing_of_other_measures(served: Served) -> None:
-    plain = served.get(f"/v1/videos/-a/views/series?{DAY}")
-    assert served.get(f"/v1/videos/-a/views/series?{DAY}&measure=views").content == plain.content
+def test_a_series_of_views_alone_says_nothing_of_other_measures(shared: Served) -> None:
+    plain = shared.get(f"/v1/videos/-a/views/series?{DAY}")
+    assert shared.get(f"/v1/videos/-a/views/series?{DAY}&measure=views").content == plain.content
     assert "measure" not in plain.json()
     assert set(plain.json()["rows"][0]) == {"start", "end", "views", "billable_views"}
 
@@ -164,15 +164,15 @@ def test_watched_seconds_of_a_version_that_has_none_are_not_made_up(served: Serv
         assert measured(served.get(f"/v1/videos/-a/views/series?{DAY}&measure={measure}"), measure)[0] is not None
 
 
-def test_a_measure_is_a_column_of_csv(served: Served) -> None:
-    answer = served.get(f"/v1/videos/-a/views/series?{DAY}&measure=average_view_duration&format=csv")
+def test_a_measure_is_a_column_of_csv(shared: Served) -> None:
+    answer = shared.get(f"/v1/videos/-a/views/series?{DAY}&measure=average_view_duration&format=csv")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [(row["views"], row["average_view_duration"]) for row in rows] == [("3", "33.333"), ("1", "0.0"), ("0", "")]
-    assert "average_view_duration" not in served.get(f"/v1/videos/-a/views/series?{DAY}&format=csv").text
+    assert "average_view_duration" not in shared.get(f"/v1/videos/-a/views/series?{DAY}&format=csv").text
 
 
-def test_an_unknown_measure_is_refused_with_those_there_are(served: Served) -> None:
-    answer = served.get(f"/v1/videos/-a/views/series?{DAY}&measure=likes")
+def test_an_unknown_measure_is_refused_with_those_there_are(shared: Served) -> None:
+    answer = shared.get(f"/v1/videos/-a/views/series?{DAY}&measure=likes")
     assert (answer.status_code, answer.json()["code"]) == (422, "measure_unknown")
     assert answer.json()["detail"] == "measure is 'likes'; allowed are views, watched_seconds, average_view_duration"
 
@@ -183,12 +183,12 @@ def test_a_window_longer_watched_than_its_views_can_last_is_an_error(served: Ser
     assert served.get(f"/v1/videos/-a/views/series?{DAY}&version=3").status_code == 500
 
 
-def test_a_series_that_ends_after_what_is_settled_is_not_complete(served: Served) -> None:
-    assert served.get("/v1/videos/-a/views/series?from=2026-11-20&to=2026-11-24").json()["complete"] is False
+def test_a_series_that_ends_after_what_is_settled_is_not_complete(shared: Served) -> None:
+    assert shared.get("/v1/videos/-a/views/series?from=2026-11-20&to=2026-11-24").json()["complete"] is False
 
 
-def test_days_are_those_of_the_time_zone(served: Served) -> None:
-    answer = served.get(f"/v1/videos/-a/views/series?{DAY}&timezone=Asia/Kolkata")
+def test_days_are_those_of_the_time_zone(shared: Served) -> None:
+    answer = shared.get(f"/v1/videos/-a/views/series?{DAY}&timezone=Asia/Kolkata")
     assert views(answer) == [
         ("2026-11-20T00:00:00+05:30", 2, 2),
         ("2026-11-21T00:00:00+05:30", 2, 1),
@@ -196,11 +196,11 @@ def test_days_are_those_of_the_time_zone(served: Served) -> None:
     ]
 
 
-def test_groups_have_rows_where_there_are_views(served: Served) -> None:
-    answer = served.get(f"/v1/videos/-a/views/series?{DAY}&window=month&group_by=device,country")
+def test_groups_have_rows_where_there_are_views(shared: Served) -> None:
+    answer = shared.get(f"/v1/videos/-a/views/series?{DAY}&window=month&group_by=device,country")
     rows = [(row["country"], row["device"], row["views"]) for row in answer.json()["rows"]]
     assert rows == [("DE", "phone", 1), ("DE", "tv", 2), ("IN", "phone", 1)]
-    by_country = served.get(f"/v1/videos/-a/views/series?{DAY}&window=month&group_by=country").json()["rows"]
+    by_country = shared.get(f"/v1/videos/-a/views/series?{DAY}&window=month&group_by=country").json()["rows"]
     assert [(row["country"], row["views"]) for row in by_country] == [("DE", 3), ("IN", 1)]
     assert "device" not in by_country[0]
 
@@ -226,11 +226,11 @@ def test_a_version_always_answers_the_same_bytes_and_may_be_cached(served: Serve
     }  # fmt: skip
 
 
-def test_an_unchanged_series_is_not_sent_again(served: Served) -> None:
+def test_an_unchanged_series_is_not_sent_again(shared: Served) -> None:
     path = f"/v1/videos/-a/views/series?{DAY}"
-    tag = served.get(path).headers["etag"]
-    assert served.get(path, {**FINANCE, "If-None-Match": tag}).status_code == 304
-    assert served.get(path, {**FINANCE, "If-None-Match": '"other"'}).status_code == 200
+    tag = shared.get(path).headers["etag"]
+    assert shared.get(path, {**FINANCE, "If-None-Match": tag}).status_code == 304
+    assert shared.get(path, {**FINANCE, "If-None-Match": '"other"'}).status_code == 200
 
 
 def test_pages_stay_with_the_version_of_the_first_one(served: Served) -> None:
@@ -248,12 +248,12 @@ def test_pages_stay_with_the_version_of_the_first_one(served: Served) -> None:
 @pytest.mark.parametrize(
     "cursor", ["", "x", "AAAA", "a" * 200, "ä", "!!!", "MA", Cursors(b"other").text("/v1/top?", 1, 5)]
 )
-def test_a_cursor_that_was_not_given_out_for_this_query_is_refused(served: Served, cursor: str) -> None:
+def test_a_cursor_that_was_not_given_out_for_this_query_is_refused(shared: Served, cursor: str) -> None:
     path = f"/v1/videos/-a/views/series?{DAY}&limit=2"
     if cursor:
-        assert served.get(f"{path}&cursor={cursor}").json()["code"] == "cursor_invalid"
-    good = served.get(path).json()["next"]
-    assert served.get(f"/v1/videos/_b/views/series?{DAY}&limit=2&cursor={good}").json()["code"] == "cursor_invalid"
+        assert shared.get(f"{path}&cursor={cursor}").json()["code"] == "cursor_invalid"
+    good = shared.get(path).json()["next"]
+    assert shared.get(f"/v1/videos/_b/views/series?{DAY}&limit=2&cursor={good}").json()["code"] == "cursor_invalid"
     with pytest.raises(ProblemError):
         Cursors(b"k" * 32).read("query", good)
 
@@ -276,8 +276,8 @@ def test_csv_has_the_same_numbers_and_says_how_far_they_go(served: Served) -> No
     assert served.client.get(f"/v1/top?{DAY}", headers={"Accept": "image/png"}).json()["code"] == "not_acceptable"
 
 
-def test_a_channel_is_the_sum_of_its_videos_settled_and_provisional(served: Served) -> None:
-    channel = served.get(f"/v1/channels/{OWNER}/views", CALLERS["owner"]).json()
+def test_a_channel_is_the_sum_of_its_videos_settled_and_provisional(shared: Served) -> None:
+    channel = shared.get(f"/v1/channels/{OWNER}/views", CALLERS["owner"]).json()
     assert (channel["videos"], channel["views"], channel["settled_views"], channel["provisional_views"]) == (
         2,
         12,
@@ -285,15 +285,15 @@ def test_a_channel_is_the_sum_of_its_videos_settled_and_provisional(served: Serv
         7,
     )
     assert (channel["billable_views"], channel["version"], channel["complete"]) == (3, 2, True)
-    settled = served.get(f"/v1/channels/{OWNER}/views?version=2").json()
+    settled = shared.get(f"/v1/channels/{OWNER}/views?version=2").json()
     assert (settled["views"], settled["provisional_views"]) == (5, 0)
-    series = served.get(f"/v1/channels/{OWNER}/views/series?{DAY}", CALLERS["owner"])
+    series = shared.get(f"/v1/channels/{OWNER}/views/series?{DAY}", CALLERS["owner"])
     assert [row[1] for row in views(series)] == [3, 1, 1]
-    assert served.get("/v1/channels/empty/views").json()["views"] == 0
+    assert shared.get("/v1/channels/empty/views").json()["views"] == 0
 
 
-def test_a_channel_at_a_version_is_what_the_catalogue_said_then(served: Served) -> None:
-    assert served.get(f"/v1/channels/{OWNER}/views?version=1").json()["code"] == "not_found"
+def test_a_channel_at_a_version_is_what_the_catalogue_said_then(shared: Served) -> None:
+    assert shared.get(f"/v1/channels/{OWNER}/views?version=1").json()["code"] == "not_found"
 
 
 def test_without_redis_a_channel_shows_what_is_settled_and_is_not_kept(served: Served) -> None:
@@ -303,17 +303,17 @@ def test_without_redis_a_channel_shows_what_is_settled_and_is_not_kept(served: S
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_the_ranking_puts_most_first_and_equal_ones_in_order(served: Served) -> None:
-    rows = served.get(f"/v1/top?{DAY}").json()["rows"]
+def test_the_ranking_puts_most_first_and_equal_ones_in_order(shared: Served) -> None:
+    rows = shared.get(f"/v1/top?{DAY}").json()["rows"]
     assert [(row["rank"], row["video_id"], row["views"], row["billable_views"]) for row in rows] == [
         (1, "-a", 4, 3),
         (2, "_b", 1, 0),
         (3, "c", 1, 1),
     ]
-    assert [row["billable_views"] for row in served.get(f"/v1/top?{DAY}", {}).json()["rows"]] == [None] * 3
-    billable = served.get(f"/v1/top?{DAY}&by=billable_views&limit=1").json()
+    assert [row["billable_views"] for row in shared.get(f"/v1/top?{DAY}", {}).json()["rows"]] == [None] * 3
+    billable = shared.get(f"/v1/top?{DAY}&by=billable_views&limit=1").json()
     assert billable["rows"] == [{"rank": 1, "video_id": "-a", "views": 4, "billable_views": 3}]
-    following = served.get(f"/v1/top?{DAY}&by=billable_views&limit=1&cursor={billable['next']}").json()
+    following = shared.get(f"/v1/top?{DAY}&by=billable_views&limit=1&cursor={billable['next']}").json()
     assert [row["video_id"] for row in following["rows"]] == ["c"]
 
 
@@ -365,8 +365,8 @@ def test_billable_views_are_shown_to_their_payee_only(served: Served) -> None:
         ("/v1/videos/-a/views?cursor=x", "parameter_unknown"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_sentence_with_a_stable_code(served: Served, path: str, code: str) -> None:
-    answer = served.get(path)
+def test_what_is_wrong_is_told_in_one_sentence_with_a_stable_code(shared: Served, path: str, code: str) -> None:
+    answer = shared.get(path)
     assert answer.json()["code"] == code, answer.text
     assert answer.status_code == CODES[code][0]
     assert answer.headers["content-type"] == "application/problem+json"
@@ -382,8 +382,8 @@ def test_what_is_wrong_is_told_in_one_sentence_with_a_stable_code(served: Served
         ("/v1/videos/-a/views/series?from=1969-12-31&to=2026-11-20", "2000 and 2100"),
     ],
 )
-def test_an_instant_of_another_age_is_told_which_years_there_are(served: Served, path: str, years: str) -> None:
-    assert years in served.get(path).json()["detail"]
+def test_an_instant_of_another_age_is_told_which_years_there_are(shared: Served, path: str, years: str) -> None:
+    assert years in shared.get(path).json()["detail"]
 
 
 def test_a_store_that_is_away_or_slow_is_named_and_what_needs_it_not_is_served(served: Served) -> None:
@@ -446,17 +446,17 @@ def test_a_stream_says_when_the_count_cannot_be_read_and_goes_on(served: Served)
     assert "event: count" in served.get(f"/v1/channels/{OWNER}/views/live").text
 
 
-def test_a_payee_sees_statements_once_they_are_decided_and_those_who_check_see_all(served: Served) -> None:
+def test_a_payee_sees_statements_once_they_are_decided_and_those_who_check_see_all(shared: Served) -> None:
     def listed(who: str) -> list[str]:
-        rows = served.get(f"/v1/channels/{OWNER}/statements", CALLERS[who]).json()["rows"]
+        rows = shared.get(f"/v1/channels/{OWNER}/statements", CALLERS[who]).json()["rows"]
         return [row["state"] for row in rows]
 
     everything = ["in_review", "finalised", "paid"]
     assert (listed("owner"), listed("finance"), listed("auditor")) == (everything[1:], everything, everything)
-    assert served.get(f"/v1/statements/{statement_id(OWNER, 0)}", CALLERS["owner"]).status_code == 404
-    assert served.get(f"/v1/statements/{statement_id(OWNER, 0)}", CALLERS["finance"]).status_code == 200
-    assert served.get("/v1/statements/never-was").status_code == 404
-    assert served.get("/v1/statements/%22%27").status_code == 404
+    assert shared.get(f"/v1/statements/{statement_id(OWNER, 0)}", CALLERS["owner"]).status_code == 404
+    assert shared.get(f"/v1/statements/{statement_id(OWNER, 0)}", CALLERS["finance"]).status_code == 200
+    assert shared.get("/v1/statements/never-was").status_code == 404
+    assert shared.get("/v1/statements/%22%27").status_code == 404
 
 
 def test_a_payee_that_nobody_knows_is_named_to_those_who_see_all(served: Served) -> None:
@@ -467,14 +467,14 @@ def test_a_payee_that_nobody_knows_is_named_to_those_who_see_all(served: Served)
     assert "nearest" not in served.get("/v1/channels/anne/statements", CALLERS["owner"]).json()["detail"]
 
 
-def test_statements_come_in_pages_as_csv_and_are_never_kept(served: Served) -> None:
+def test_statements_come_in_pages_as_csv_and_are_never_kept(shared: Served) -> None:
     path = f"/v1/channels/{OWNER}/statements?limit=2"
-    first = served.get(path)
-    last = served.get(f"{path}&cursor={first.json()['next']}")
+    first = shared.get(path)
+    last = shared.get(f"{path}&cursor={first.json()['next']}")
     assert [len(first.json()["rows"]), len(last.json()["rows"]), last.json()["next"]] == [2, 1, None]
     assert first.headers["cache-control"] == "no-store"
-    assert served.get(f"{path}&cursor=x").json()["code"] == "cursor_invalid"
-    lines = served.get(f"/v1/statements/{statement_id(OWNER, 1)}?format=csv").text.splitlines()
+    assert shared.get(f"{path}&cursor=x").json()["code"] == "cursor_invalid"
+    lines = shared.get(f"/v1/statements/{statement_id(OWNER, 1)}?format=csv").text.splitlines()
     assert lines[0].startswith("line_index,video_id,owned_from_on")
     assert len(lines) == 2
 
@@ -594,9 +594,9 @@ def test_the_quick_way_to_a_count_answers_as_the_typed_way_does(shared: Served, 
 CHANGING = ("x-request-id", "ratelimit", "ratelimit-policy")
 
 
-def test_a_creator_does_not_get_a_ranking_by_billable_views(served: Served) -> None:
+def test_a_creator_does_not_get_a_ranking_by_billable_views(shared: Served) -> None:
     path = f"/v1/top?{DAY}&by=billable_views"
-    statuses = {who: served.get(path, CALLERS[who]).status_code for who in CALLERS}
+    statuses = {who: shared.get(path, CALLERS[who]).status_code for who in CALLERS}
     assert statuses == {**COUNTS, "owner": 404, "other creator": 404, "operator": 403, "anonymous": 401}
 
 
@@ -717,11 +717,11 @@ def test_streams_that_ended_are_free_again(served: Served) -> None:
         assert served.get("/v1/videos/-a/views/live", {}).status_code == 200
 
 
-def test_a_weight_of_zero_is_never_sent(served: Served) -> None:
+def test_a_weight_of_zero_is_never_sent(shared: Served) -> None:
     for path in ("/v1/videos/-a/views", f"/v1/videos/-a/views/series?{DAY}"):
-        assert served.get(path, {**FINANCE, "Accept": "application/json;q=0, */*"}).headers["content-type"] == CSV_TYPE
-        assert served.get(path, {**FINANCE, "Accept": "text/csv;q=0.5, application/json"}).json()["version"] == 2
-        assert served.get(path, {**FINANCE, "Accept": "*/*;q=0"}).json()["code"] == "not_acceptable"
+        assert shared.get(path, {**FINANCE, "Accept": "application/json;q=0, */*"}).headers["content-type"] == CSV_TYPE
+        assert shared.get(path, {**FINANCE, "Accept": "text/csv;q=0.5, application/json"}).json()["version"] == 2
+        assert shared.get(path, {**FINANCE, "Accept": "*/*;q=0"}).json()["code"] == "not_acceptable"
 
 
 CSV_TYPE = "text/csv; charset=utf-8"

@@ -51,8 +51,8 @@ FIRST = (
     "Spark",
     "days on Spark",
     "batch command",
-    "tests/laws/test_http_inputs_laws.py",
     "tests/e2e/test_demo.py",
+    "tests/integration/test_resident_driver.py",
 )
 
 

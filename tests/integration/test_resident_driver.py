@@ -33,6 +33,10 @@ class Driver:
 
     def __init__(self, environ: Mapping[str, str], log: Path) -> None:
         self.port, self.log = free_ports().batch_metrics, log
+        # one for all questions, because making one takes long, and no connection that a dead driver would have broken
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
         self.child = subprocess.Popen(
             [sys.executable, "-P", "-m", "jobs.cli", "run", "batch", "--every", "10s"],
             env={
@@ -47,14 +51,14 @@ class Driver:
 
     def readiness(self) -> tuple[int, str]:
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self.port}/readyz", trust_env=False)
+            answer = self.client.get("/readyz")
         except httpx.TransportError:
             return 0, ""
         return answer.status_code, answer.text
 
     def runs(self) -> dict[str, int]:
         """Outcome → how many runs ended with it, of those that have."""
-        text = httpx.get(f"http://127.0.0.1:{self.port}/metrics", trust_env=False).text
+        text = self.client.get("/metrics").text
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         counted = {
             each.labels["outcome"]: int(each.value) for each in samples if each.name == "batch_driver_runs_total"
@@ -92,6 +96,7 @@ def driver(environ: Mapping[str, str], log: Path, failpoint: str = "") -> Iterat
     finally:
         running.child.kill()
         running.child.wait()
+        running.client.close()
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from serving_layer.history.history_reader import settled_unavailable
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
 from serving_layer.money.statements import ChainLink, StatementDetail, StatementLine
+from serving_layer.portal.earnings_records import NO_MONEY, BalanceRow, EstimateRow, PayeeMoney, PayoutRow
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
 from serving_layer.portal.ports import Credentials, EndedSessions, IdentityProvider, RefusedActionError
@@ -119,6 +120,42 @@ class FakePorts:
         self.requests: dict[str, str] = {}
         self.opened: list[AppealRow] = []
         self.replayed: list[tuple[int, int, str]] = []
+        self.open_periods: list[EstimateRow] = []
+        self.paid = NO_MONEY
+
+    def add_history(self) -> None:
+        """Give ann a paid September, an October that was corrected after it was paid, an estimate and payouts."""
+        october, september = self.rows[ANNS], _of_september()
+        corrected = replace(
+            october,
+            detail=msgspec.structs.replace(
+                october.detail,
+                statement_id=CORRECTED,
+                restatement_number=1,
+                supersedes=ANNS,
+                earned_micros=38_413_333,
+                payable_micros=34_572_000,
+                tax_micros=3_841_333,
+            ),
+        )
+        paid = replace(_in_state(_in_state(october, "paid", ""), "superseded", "restated"), successor=CORRECTED)
+        others = {each: whole for each, whole in self.rows.items() if each != ANNS}
+        self.rows = {CORRECTED: corrected, ANNS: paid, SEPTEMBER: _in_state(september, "paid", ""), **others}
+        self.open_periods = [EstimateRow(date(2026, 11, 1), date(2026, 12, 1), "USD", 12_345_678, 4_200, NOW)]
+        parts = {"payout": -49_692_000, "payout_returned": 20_250_000, "reversal": -26_442_000, "statement": 81_264_000}
+        payouts = (
+            ("e", "VL-3", 3_000_000, date(2026, 11, 27), "DE…3000", "instructed", None),
+            ("d", "VL-2", 26_442_000, date(2026, 11, 5), "DE…3000", "settled", date(2026, 11, 6)),
+            ("c", "VL-1", 20_250_000, date(2026, 10, 5), "FR…0185", "returned", None),
+        )
+        self.paid = PayeeMoney(
+            (BalanceRow("USD", tuple(parts.items()), 2_500_000),),
+            tuple(
+                PayoutRow(item * 32, batch, "USD", micros, day, account, state, "written", booked_on)
+                for item, batch, micros, day, account, state, booked_on in payouts
+            ),
+            "DE…3000",
+        )
 
     def _needs(self, part: Part) -> None:
         if part in self.away:
@@ -219,6 +256,14 @@ class FakePorts:
             InvalidSum(day, InvalidClass.ROBOT, 34, ()),
             InvalidSum(day, InvalidClass.COORDINATED, 7, ("1" * 8 + EVENT[8:],)),
         ]
+
+    def estimates(self, payee_id: str) -> Sequence[EstimateRow]:
+        self._needs(Part.POSTGRES)
+        return self.open_periods if payee_id == "ann" else []
+
+    def money(self, payee_id: str) -> PayeeMoney:
+        self._needs(Part.POSTGRES)
+        return self.paid if payee_id == "ann" else NO_MONEY
 
     def statements(self, payee_id: str | None) -> Sequence[ListedStatement]:
         self._needs(Part.POSTGRES)
@@ -366,7 +411,7 @@ def fake_portal(
     proofs = Proofs(FakeProofs(ports), FakeProofs(ports), ThreadPoolExecutor(1))
     live = LiveStreams(LiveLimits(poll_seconds=0.01, lifetime_seconds=live_seconds))
     return Portal(
-        fake_guard(), sessions, ports, ports, ports, FakeFinance(ports.away), proofs, ports, live, provider,
+        fake_guard(), sessions, ports, ports, ports, ports, FakeFinance(ports.away), proofs, ports, live, provider,
         version=lambda: VERSION, missing_part=lambda complete: None if complete else ports.missing, now=now,
     )  # fmt: skip
 
@@ -377,6 +422,7 @@ def _id(who: str) -> str:
 
 ANNS, BOBS, WAITING = _id("ann"), _id("bob"), "f" * 32
 """Statements: two that are final, and one of ann's that waits for approval."""
+SEPTEMBER, CORRECTED = "5" * 32, "6" * 32
 
 
 def _statement(payee_id: str, statement_id: str) -> WholeStatement:
@@ -420,6 +466,27 @@ def _statement(payee_id: str, statement_id: str) -> WholeStatement:
     )
     steps = (Step("calculated", "run", "", NOW), Step("finalised", "run", "", NOW))
     return WholeStatement(detail, {"ann": "Ann Ápple", "bob": DISCLAIMER}[payee_id], steps)
+
+
+def _of_september() -> WholeStatement:
+    whole = _statement("ann", SEPTEMBER)
+    chain = (("received", 9_000), ("duplicate", -1_000), ("invalid_traffic:robot", -500), ("billable", 7_500))
+    lines = [
+        msgspec.structs.replace(each, quantity=150, rate_per_thousand_micros=3_000_000, amount_micros=450_000)
+        for each in whole.detail.lines
+    ]
+    detail = msgspec.structs.replace(
+        whole.detail,
+        period_start_on=date(2026, 9, 1),
+        period_end_on=date(2026, 10, 1),
+        chain=[ChainLink(*link) for link in chain],
+        lines=lines,
+        billable_views=7_500,
+        earned_micros=22_500_000,
+        tax_micros=2_250_000,
+        payable_micros=20_250_000,
+    )
+    return replace(whole, detail=detail)
 
 
 def _listed(whole: WholeStatement) -> ListedStatement:

@@ -45,6 +45,7 @@ _LINES = """
            tier_index, event_start, event_end, quantity, rate_per_thousand_micros, settled_views, evidence_root,
            amount_micros, carried_nanomicros
     FROM billing.payment_audit WHERE statement_id = %s ORDER BY line_index"""
+_SUCCESSOR = "SELECT statement_id FROM billing.statements WHERE supersedes = %s"
 _NOTICES = """
     SELECT n.payee_id, n.statement_id, s.period_start_on, s.period_end_on, s.currency, n.delta_micros, r.cause,
            n.noticed_at, s.causes
@@ -101,6 +102,13 @@ class PostgresStatements:
     def statement_by_id(self, statement_id: str) -> PostedStatement | None:
         """Return a statement with its lines; None if there is no such statement."""
         return self._one(_FULL + " WHERE s.statement_id = %(id)s", {"id": statement_id})
+
+    def successor(self, statement_id: str) -> str | None:
+        """Return the id of the statement that was made to replace another one."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_SUCCESSOR, (statement_id,))
+            row = cursor.fetchone()
+            return str(row[0]) if row else None
 
     def of_payee(self, payee_id: str, count_max: int = 1000) -> list[tuple[Statement, str]]:
         """Return a payee's statements with their states, newest period and restatement first."""

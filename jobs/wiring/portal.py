@@ -12,6 +12,7 @@ from jobs import settings
 from jobs.settings.declared.billing import ALLOWED_LATENESS_HOURS
 from jobs.wiring.access import Guards
 from jobs.wiring.api_settings import PortalSettings
+from jobs.wiring.portal_earnings import PayeeEarnings
 from jobs.wiring.portal_finance import PortalFinance
 from jobs.wiring.portal_money import PortalBooks
 from jobs.wiring.portal_operator import OperatorServices
@@ -96,6 +97,7 @@ def routes_of_portal(
             ),
             counts=counts,
             money=books,
+            earnings=PayeeEarnings(postgres_url),
             actions=books,
             finance=PortalFinance(postgres_url, timedelta(hours=ALLOWED_LATENESS_HOURS.read(environ))),
             proofs=shared.proofs,

@@ -87,7 +87,9 @@ class PortalBooks:
             name = self._catalogue.payee_name(posted.statement.payee_id) or ""
             steps = self._statements.transitions("statement", statement_id)
             titles = titles_of(posted, self._catalogue)
-        return WholeStatement(detail_of(posted, titles), name, tuple(map(_step, steps)))
+            is_replaced = posted.state == "superseded"
+            successor = self._statements.successor(statement_id) if is_replaced else None
+        return WholeStatement(detail_of(posted, titles), name, tuple(map(_step, steps)), successor)
 
     def notices(self, payee_id: str) -> Sequence[NoticeRow]:
         """See the port."""

@@ -6,6 +6,7 @@ MICROS = 1_000_000
 DECIMALS_LEAST, DECIMALS_MOST = 2, 6
 FIGURE_SPACE = "\u2007"
 UNKNOWN = "\u2013"
+MINUS = "\u2212"
 
 GOOD, WARN, BAD, PLAIN = "good", "warn", "bad", "plain"
 _TONES = {
@@ -45,6 +46,20 @@ def aligned_money(amount_micros: int, currency: str) -> str:
     number, _, code = money(amount_micros, currency).rpartition(" ")
     missing = DECIMALS_MOST - len(number.partition(".")[2])
     return f"{number}{FIGURE_SPACE * missing} {code}"
+
+
+def signed(number: int) -> str:
+    """Return a difference of whole numbers with its sign: `+1,234`, `0`."""
+    return _signed(number, whole(abs(number)))
+
+
+def signed_money(amount_micros: int, currency: str) -> str:
+    """Return a difference of amounts for a column, as `aligned_money`, with its sign."""
+    return _signed(amount_micros, aligned_money(abs(amount_micros), currency))
+
+
+def _signed(number: int, text: str) -> str:
+    return f"{'+' if number > 0 else MINUS if number else ''}{text}"
 
 
 def utc(instant: datetime) -> str:

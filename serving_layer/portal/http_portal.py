@@ -12,6 +12,7 @@ from ingestion.contract.problem import Problem
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.portal.http_creator_pages import creator_routes
 from serving_layer.portal.http_days_csv import days_csv_routes
+from serving_layer.portal.http_earnings_page import earnings_routes
 from serving_layer.portal.http_finance_lists import finance_list_routes
 from serving_layer.portal.http_finance_pages import finance_routes
 from serving_layer.portal.http_invalid_page import invalid_routes
@@ -58,6 +59,7 @@ def portal_routes(portal: Portal) -> list[GuardedRoute]:
         open_to_all(STATIC + "/{path:path}", static),
         *creator_routes(portal),
         *days_csv_routes(portal),
+        *earnings_routes(portal),
         *invalid_routes(portal),
         *statement_routes(portal),
         *finance_routes(portal),

@@ -73,6 +73,7 @@ def statement_page(visit: Visit, found: WholeStatement, *, status: int = 200, re
         statement=statement,
         payee_name=found.payee_name,
         steps=found.steps,
+        successor=found.successor,
         chain=chain_of(statement),
         lines=statement.lines[:LINES_SHOWN],
         more_lines=max(0, len(statement.lines) - LINES_SHOWN),

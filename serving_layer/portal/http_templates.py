@@ -32,6 +32,8 @@ _environment.filters |= {
     "duration": formatting.duration,
     "money": formatting.money,
     "aligned_money": formatting.aligned_money,
+    "signed": formatting.signed,
+    "signed_money": formatting.signed_money,
     "utc": formatting.utc,
     "machine": formatting.machine,
     "percent": formatting.percent,

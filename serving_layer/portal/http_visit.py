@@ -20,7 +20,14 @@ from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.portal.finance_ports import FinanceReads
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_templates import rendered
-from serving_layer.portal.ports import ChannelCounts, IdentityProvider, MoneyActions, MoneyReads, OperatorReads
+from serving_layer.portal.ports import (
+    ChannelCounts,
+    EarningsReads,
+    IdentityProvider,
+    MoneyActions,
+    MoneyReads,
+    OperatorReads,
+)
 from serving_layer.portal.records import ServedTotal
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request import request_ids
@@ -59,6 +66,7 @@ class NavigationEntry:
 
 PLACES = (
     NavigationEntry("/portal/dashboard", "Dashboard", Scope.BILLABLE, is_own=True),
+    NavigationEntry("/portal/earnings", "Earnings", Scope.STATEMENTS, is_own=True),
     NavigationEntry("/portal/videos", "Videos", Scope.BILLABLE, is_own=True),
     NavigationEntry("/portal/invalid", "Invalid traffic", Scope.BILLABLE, is_own=True),
     NavigationEntry("/portal/operator", "Health", Scope.OPERATIONS, is_own=False),
@@ -96,6 +104,7 @@ class Portal:
     sessions: Sessions
     counts: ChannelCounts
     money: MoneyReads
+    earnings: EarningsReads
     actions: MoneyActions
     finance: FinanceReads
     proofs: Proofs

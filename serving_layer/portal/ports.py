@@ -17,6 +17,7 @@ from serving_layer.access.sign_in import Attempt
 from serving_layer.counts.live_counts import ReadLive
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.history.invalid import InvalidSum
+from serving_layer.portal.earnings_records import EstimateRow, PayeeMoney
 from serving_layer.portal.records import (
     AppealRow,
     DayCount,
@@ -145,6 +146,16 @@ class MoneyReads(Protocol):
 
     def proposals(self) -> Sequence[ProposalRow]:
         """Return the imports that wait for a second person, oldest first, at most 50."""
+
+
+class EarningsReads(Protocol):
+    """A payee's estimates, balances and payments."""
+
+    def estimates(self, payee_id: str) -> Sequence[EstimateRow]:
+        """Return the estimates of the open periods, newest first."""
+
+    def money(self, payee_id: str) -> PayeeMoney:
+        """Return the balances, the newest payments and the account."""
 
 
 class MoneyActions(Protocol):

@@ -124,6 +124,8 @@ class WholeStatement:
     detail: StatementDetail
     payee_name: str
     steps: tuple[Step, ...]
+    successor: str | None = None
+    """The statement that replaced it."""
 
 
 @dataclass(frozen=True)

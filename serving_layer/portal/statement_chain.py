@@ -23,6 +23,8 @@ _LABELS = {
     "billable": "Billable views",
 }
 """Name of a link → its text for people; an unknown name is shown as it is."""
+_PAYABLE = {"superseded": "Was payable, replaced since", "voided": "Not payable, void"}
+"""State of a statement → the text of its last step, where that is not owed."""
 _SUMS = ("received", "counted", "billable")
 
 
@@ -51,7 +53,7 @@ def chain_of(statement: StatementDetail) -> list[ChainStep]:
         *views,
         ChainStep("Sum of the lines", lines_micros, is_money=True, is_sum=True),
         *(step for step in taken if step.amount),
-        ChainStep("Payable", statement.payable_micros, is_money=True, is_sum=True),
+        ChainStep(_PAYABLE.get(statement.state, "Payable"), statement.payable_micros, is_money=True, is_sum=True),
     ]
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -144,6 +145,41 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
     looked_at(page, "notices", "Notices and appeals")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def with_history() -> Portal:
+    ports = FakePorts()
+    ports.add_history()
+    return fake_portal(ports)
+
+
+@pytest.mark.parametrize("with_script", [True, False])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_creator_sees_what_is_earned_and_paid_and_follows_a_number_to_its_origin(
+    browser: Browser, size: str, scheme: Literal["light", "dark"], with_script: bool
+) -> None:
+    with served(lambda _: with_history()) as address:
+        context = browser.new_context(
+            base_url=address, viewport=SIZES[size], color_scheme=scheme, java_script_enabled=with_script
+        )
+        page = context.new_page()
+        page.goto("/portal")
+        page.get_by_label("Token or API key").fill("ann")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="Earnings").click()
+        expect(page.get_by_text("No money yet")).to_be_visible()
+        if with_script:
+            looked_at(page, f"earnings-{scheme}", "Earnings")
+        expect(page.get_by_role("row", name="Rates")).to_contain_text("+")
+        page.get_by_role("link", name="Rates").click()
+        expect(page).to_have_url(re.compile("#lines$"))
+        expect(page.get_by_role("row", name="Was payable, replaced since")).to_be_visible()
+        if with_script:
+            looked_at(page, f"replaced-{scheme}", "Statement 2026-10")
+        page.get_by_role("link", name="The corrected statement").click()
+        expect(page.get_by_role("row", name="Payable 34.572 USD")).to_be_visible()
+        context.close()
 
 
 def test_an_operator_looks_at_everything_and_sends_a_message_again(page: Page) -> None:

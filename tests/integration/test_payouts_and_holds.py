@@ -11,7 +11,9 @@ from typing import Any
 import psycopg2
 import pytest
 
+from billing.books.book_ports import Estimate
 from billing.books.postgres_books import PostgresBooks
+from billing.books.postgres_estimates import PostgresEstimates
 from billing.books.postgres_holds import PostgresHolds
 from billing.books.postgres_statement import PostgresStatements
 from billing.books.postgres_states import PostgresStates
@@ -27,8 +29,11 @@ from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from faults.postgres_database import administer
+from ingestion.contract.periods import Period
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
+from jobs.wiring.portal_earnings import PayeeEarnings
+from serving_layer.portal.earnings_records import BalanceRow, EstimateRow, PayeeMoney
 from tests.billing_fakes import OCTOBER, bill, card_of, contracts_of, line, run_of
 from tests.billing_postgres import own_database, put_in_force
 from tests.postgres_people import second_person
@@ -103,6 +108,30 @@ def test_what_is_instructed_leaves_the_balance_and_is_never_instructed_again(tre
     assert (treasury.balance("payable:ann"), treasury.balance("clearing:payouts")) == (0, -27_500_000)
     assert treasury.pay() == ([], [])
     assert treasury.payouts.differences(None) == []
+
+
+def test_a_payee_sees_their_money_with_the_rights_of_the_api_and_no_account_whole(treasury: Treasury) -> None:
+    earnings = PayeeEarnings(treasury.url)
+    assert earnings.money("nobody") == PayeeMoney((), (), None)
+    assert earnings.money("ann") == PayeeMoney((BalanceRow("EUR", (("statement", 25_000_000),), 0),), (), "DE…3000")
+    treasury.holds.place("ann", "EUR", 5_000_000, NOW + timedelta(days=1), Move("pending", "eve", "looks odd"))
+    treasury.pay()
+    (instructed,) = earnings.money("ann").payouts
+    assert (instructed.amount_micros, instructed.execution_on, instructed.account) == (20_000_000, DAY, "DE…3000")
+    assert (instructed.progress, instructed.booked_on) == ("waits for a second person", None)
+    treasury.send()
+    treasury.acknowledge("rejected", amount_micros=20_000_000)
+    money = earnings.money("ann")
+    assert money.payouts[0].progress == "not done by the bank, owed again"
+    (balance,) = money.balances
+    parts = {"payout": -20_000_000, "payout_rejected": 20_000_000, "statement": 25_000_000}
+    assert (dict(balance.parts), balance.amount_micros, balance.held_micros) == (parts, 25_000_000, 5_000_000)
+    assert {each.account for each in earnings.money("bob").payouts} == {"GB…5432"}, "nobody else's"
+    period = Period(date(2026, 11, 1), date(2026, 12, 1))
+    estimated = Estimate("ann", "EUR", 1_234_567, 800)
+    PostgresEstimates(connector(treasury.url, "viewledger_billing")).replace(period, [estimated], 1, NOW)
+    assert earnings.estimates("ann") == [EstimateRow(period.start_on, period.end_on, "EUR", 1_234_567, 800, NOW)]
+    assert earnings.estimates("bob") == []
 
 
 def test_a_minimum_is_rolled_over(treasury: Treasury) -> None:

@@ -33,6 +33,7 @@ PAGES = {
     "/portal/dashboard/live": {"ann"},
     "/portal/days.csv": {"ann"},
     "/portal/days.csv?video_id=-walk_01": {"ann"},
+    "/portal/earnings": {"ann"},
     "/portal/videos": {"ann"},
     "/portal/videos/-walk_01": {"ann"},
     "/portal/videos/-walk_01/live": {"ann"},
@@ -60,7 +61,8 @@ PAGES = {
 }
 """Page → who may see it; `bob` is another creator."""
 OWN_FOR_BOB = {
-    "/portal/dashboard", "/portal/dashboard/live", "/portal/days.csv", "/portal/videos", "/portal/invalid",
+    "/portal/dashboard", "/portal/dashboard/live", "/portal/days.csv", "/portal/earnings", "/portal/videos",
+    "/portal/invalid",
     "/portal/statements",
 }  # fmt: skip
 """Pages on which every creator sees what is their own."""

@@ -1,0 +1,144 @@
+"""The page of a payee's earnings over HTTP, on fakes: every number with its origin, and what is there without any."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from ingestion.contract.unavailable import Part
+from serving_layer.portal.http_portal import portal_routes
+from tests.portal_fakes import ANNS, CORRECTED, SEPTEMBER, WAITING, FakePorts, fake_portal
+from tests.unit.test_portal_pages import sign_in
+
+
+@pytest.fixture
+def ports() -> FakePorts:
+    ports = FakePorts()
+    ports.add_history()
+    return ports
+
+
+@pytest.fixture
+def client(ports: FakePorts) -> Iterator[TestClient]:
+    app = FastAPI(routes=portal_routes(fake_portal(ports)))
+    with TestClient(app, follow_redirects=False) as client:
+        sign_in(client, "ann")
+        yield client
+
+
+def rows_of(page: str, region: str) -> list[list[str]]:
+    """The cells of a table's rows as text, without the spaces that align amounts."""
+    table = page[page.index(f'aria-label="{region}"') :].partition("</table>")[0]
+    cells = [
+        re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.S)
+    ]
+    return [[re.sub(r"<[^>]+>|\u2007", "", cell).strip() for cell in row] for row in cells]
+
+
+def micros(text: str) -> int:
+    number = text.removesuffix(" USD").replace("\u2212", "-").replace(",", "")
+    units, _, decimals = number.partition(".")
+    sign = -1 if number.startswith("-") else 1
+    return sign * (abs(int(units)) * 1_000_000 + int(decimals.ljust(6, "0")))
+
+
+def test_the_causes_add_up_to_the_difference_and_each_leads_to_its_numbers(client: TestClient) -> None:
+    page = client.get("/portal/earnings").text
+    rows = rows_of(page, "Why it differs from the period before")
+    assert rows[1] == ["Earned in 2026-09", "7,500", "22.50 USD"]
+    assert rows[-1] == ["Earned in 2026-10", "9,000", "38.413333 USD"]
+    assert [row[:2] for row in rows[2:6]] == [
+        ["Events received", "+3,000"],
+        ["Invalid traffic", "+500"],
+        ["Counted and not billable", "\u22122,000"],
+        ["Rates", ""],
+    ]
+    assert rows[-2][0] == "Corrections since"
+    assert sum(micros(row[2]) for row in rows[2:-1]) == micros(rows[-1][2]) - micros(rows[1][2])
+    for place in (f"{ANNS}#chain", f"{ANNS}#lines", CORRECTED, SEPTEMBER):
+        assert f'href="/portal/statements/{place}"' in page
+    for anchor in ("chain", "lines"):
+        assert f'id="{anchor}"' in client.get(f"/portal/statements/{ANNS}").text
+
+
+def test_an_estimate_is_labelled_as_what_it_is(client: TestClient) -> None:
+    page = client.get("/portal/earnings").text
+    tile = page[page.index("Estimate for 2026-11") :].partition("</dl>")[0]
+    for words in ("so far at least", "12.345678 USD", "No money yet", "4,200", "10:30"):
+        assert words in tile
+
+
+def test_a_payment_is_shown_with_day_account_and_reference_and_the_balance_with_its_parts(client: TestClient) -> None:
+    page = client.get("/portal/earnings").text
+    assert rows_of(page, "Payouts")[1:] == [
+        ["2026-11-27", "3.00 USD", "DE…3000", "sent to the bank", "e" * 32],
+        ["2026-11-06", "26.442 USD", "DE…3000", "paid", "d" * 32],
+        ["2026-10-05", "20.25 USD", "FR…0185", "came back, owed again", "c" * 32],
+    ]
+    assert "Next payout, 2026-11-27" in page
+    assert "Last payout, 2026-11-06" in page
+    rows = rows_of(page, "Balance in USD")
+    assert rows[-1] == ["Balance", "25.38 USD"]
+    assert sum(micros(row[1]) for row in rows[1:-1]) == 25_380_000
+    assert "2.50 USD of it is on hold" in page
+
+
+@pytest.mark.parametrize(
+    ("payable_micros", "words"),
+    [
+        (34_572_000, "was paid out already; 8.13 USD more is owed and in your balance"),
+        (20_000_000, "was paid out already, 6.442 USD too much; that is taken from your balance"),
+        (26_442_000, "was paid out already; nothing more is owed"),
+    ],
+)
+def test_a_correction_says_what_was_paid_and_what_is_owed(
+    client: TestClient, ports: FakePorts, payable_micros: int, words: str
+) -> None:
+    whole = ports.rows[CORRECTED]
+    ports.rows[CORRECTED] = replace(whole, detail=msgspec.structs.replace(whole.detail, payable_micros=payable_micros))
+    assert words in client.get("/portal/earnings").text
+
+
+def test_a_correction_of_what_was_never_paid_says_so(client: TestClient, ports: FakePorts) -> None:
+    whole = ports.rows[ANNS]
+    ports.rows[ANNS] = replace(whole, steps=tuple(step for step in whole.steps if step.state != "paid"))
+    assert "was not paid out before" in client.get("/portal/earnings").text
+
+
+def test_a_replaced_statement_and_its_successor_do_not_both_read_payable(client: TestClient) -> None:
+    former, now = (client.get(f"/portal/statements/{each}").text for each in (ANNS, CORRECTED))
+    assert ("Was payable, replaced since" in former, ">Payable</th>" in former) == (True, False)
+    assert ("Was payable" in now, ">Payable</th>" in now) == (False, True)
+    assert f'href="/portal/statements/{CORRECTED}"' in former
+    assert f'href="/portal/statements/{ANNS}"' in now
+    assert client.get("/portal/statements").text.count("<s>") == 1
+
+
+def test_what_is_not_there_yet_says_what_will_be_there_and_when(client: TestClient, ports: FakePorts) -> None:
+    sign_in(client, "bob")
+    ports.rows = {each: whole for each, whole in ports.rows.items() if whole.detail.payee_id != "bob"}
+    page = client.get("/portal/earnings").text
+    for words in (
+        "Each night an estimate",
+        "The first statement appears here when",
+        "appears here with your first",
+        "No bank account of yours is in force",
+        "appears here with your second statement",
+        "No payout yet",
+    ):
+        assert words in page
+    assert "USD" not in page
+
+
+def test_nothing_of_a_statement_that_is_not_decided_is_shown(client: TestClient) -> None:
+    assert WAITING not in client.get("/portal/earnings").text
+
+
+def test_without_postgresql_the_page_says_so(client: TestClient, ports: FakePorts) -> None:
+    ports.away = {Part.POSTGRES}
+    answer = client.get("/portal/earnings")
+    assert (answer.status_code, "PostgreSQL does not answer" in answer.text) == (200, True)

@@ -18,6 +18,13 @@ class AtWorkError(RefusedError):
         super().__init__("a batch run or a maintenance is at work; wait for it to end")
 
 
+class BackupAtWorkError(RefusedError):
+    """A backup relies on the tables' files, so that nothing may remove one."""
+
+    def __init__(self) -> None:
+        super().__init__("a backup copies the files of the tables; wait for it to end")
+
+
 class EarlierLayoutError(RefusedError):
     """The tables of a version have the layout of an earlier release."""
 

@@ -8,7 +8,6 @@ import platform
 import re
 import signal
 import sys
-import tomllib
 import traceback
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -24,7 +23,8 @@ from jobs.command_line.overview import overview
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.own_environment import asked_for_completion
-from jobs.settings.state_home import PROJECT, state_home
+from jobs.settings.release import release
+from jobs.settings.state_home import state_home
 
 
 def main(words: Sequence[str]) -> int:
@@ -65,8 +65,7 @@ def main(words: Sequence[str]) -> int:
 
 def version() -> str:
     """Return the name and version of this release, and of the Python that runs it."""
-    release = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    return f"viewledger {release} (Python {platform.python_version()})"
+    return f"viewledger {release()} (Python {platform.python_version()})"
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

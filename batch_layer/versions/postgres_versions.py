@@ -26,6 +26,7 @@ from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion
 
 _LOCK_KEY = 0x6261746368  # "batch"
+_FILES_LOCK_KEY = 0x66696C6573  # "files"
 _SELECT = """
     SELECT version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules, published_at,
         accepted_late, event_contracts, attesting_keys, traffic_decisions
@@ -62,6 +63,14 @@ class PostgresVersionStore:
     def lock(self) -> bool:
         """See the port. PostgreSQL frees the lock when the process dies."""
         return bool(self._one("SELECT pg_try_advisory_lock(%s)", _LOCK_KEY)[0])
+
+    def unlock(self) -> None:
+        """Let others write the tables again."""
+        self._one("SELECT pg_advisory_unlock(%s)", _LOCK_KEY)
+
+    def lock_files(self) -> bool:
+        """Return whether this connection may remove the tables' files, or rely on them; until it is closed."""
+        return bool(self._one("SELECT pg_try_advisory_lock(%s)", _FILES_LOCK_KEY)[0])
 
     def current(self) -> PublishedVersion | None:
         """See the port."""

@@ -46,6 +46,7 @@ ALLOWED: Mapping[str, Mapping[str, frozenset[str]]] = {
     "contract": _TERMS,
     "bank_account": _TERMS,
     "policy": _TERMS,
+    "restore": {OPEN: frozenset({"waits"}), "waits": frozenset({"released"})},
     "late_event": {OPEN: frozenset({"accepted", "rejected"})},
     "conflict": {OPEN: frozenset({FIRST_KEPT})},
 }

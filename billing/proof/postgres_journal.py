@@ -93,6 +93,7 @@ NOTED = (
     Noted("appeal", "billing.appeals", *_by_text("appeal_id")),
     Noted("notice", "billing.notices", *_by_number("notice_id")),
     Noted("approval_limit", "billing.approval_limits", *_by_number("limit_id")),
+    Noted("restore", "billing.restores", *_by_number("restore_id")),
     Noted("api_key", "access.made_keys", *_by_text("key_id")),
     Noted("revoked_api_key", "access.revoked_keys", *_by_text("key_id")),
 )

@@ -269,6 +269,16 @@ class DatabaseRule(Enum):
         "What the bank booked is in the ledger, and settles or returns a payment of exactly that amount",
         "Import the bank's statement with `billing payouts import`",
     )
+    PAYOUTS_WAIT = (
+        "VL414",
+        "No payout batch is made, approved or written after a restore from a backup, until a second person releases it",
+        "Do what docs/operate/backup.md says, then `billing payouts release`",
+    )
+    RESTORE_COMPARED = (
+        "VL415",
+        "Payouts are released after a restore when `reconcile` has found no difference in the current version",
+        "Run `reconcile`",
+    )
 
     def __init__(self, sqlstate: str, demands: str, remedy: str) -> None:
         self.sqlstate = sqlstate

@@ -20,6 +20,8 @@ OVERVIEW = {
     "batch": "run or inspect the batch layer",
     "traffic": "decide on events whose traffic is under review",
     "maintain": "expire versions, remove raw data after its time, and keep tables and served counts small",
+    "backup": "copy PostgreSQL and the batch tables to a folder, as of one version",
+    "restore": "bring an empty installation back to a backup; payouts wait until it is compared",
     "forget": "remove what one viewer sent, and keep every count and its proof",
     "reconcile": "prove that archive, batch tables, served counts and ledger agree",
     "audit": "find ids that are counted more than once, over all days",

@@ -1,5 +1,7 @@
 """Commands for events, counts and tables."""
 
+from pathlib import Path
+
 import click
 
 from jobs.command_line.frame import Command, CommandGroup
@@ -17,7 +19,7 @@ from jobs.command_line.options import (
     reason,
 )
 from jobs.command_line.overview import OVERVIEW
-from jobs.command_line.values import BillingPeriod, DayOrAll, Name, PartitionOffset, TextValue
+from jobs.command_line.values import BackupId, BillingPeriod, DayOrAll, Name, PartitionOffset, TextValue
 
 VIEWER_CHARACTERS_MAX = 128
 """An event names its viewer in at most as many."""
@@ -105,6 +107,30 @@ BATCH = CommandGroup(
     ),
 )
 MAINTAIN = Command("maintain", "jobs.commands.maintain:run", OVERVIEW["maintain"], ATTEMPTS, JSON)
+BACKUP = Command(
+    "backup",
+    "jobs.commands.backup:run",
+    f"{OVERVIEW['backup']}; docs/operate/backup.md says what is in it",
+    path("--to", "a folder of this machine, new or with earlier backups", metavar="PLACE", required=True),
+    path("--keys-to", "copy the keys, too, to a new folder elsewhere", metavar="FOLDER"),
+    JSON,
+)
+RESTORE = Command(
+    "restore",
+    "jobs.commands.restore:run",
+    f"{OVERVIEW['restore']}; docs/operate/backup.md goes on from there",
+    click.Option(
+        ["--from", "place"],
+        type=click.Path(path_type=Path),
+        metavar="PLACE",
+        required=True,
+        help="the folder that `backup --to` named",
+    ),
+    option("--backup", "which one, as its folder is called (default: the newest)", type=BackupId(), metavar="ID"),
+    actor("who restores it", required=True),
+    reason(),
+    JSON,
+)
 FORGET = Command(
     "forget",
     "jobs.commands.forget:run",
@@ -183,4 +209,4 @@ EXPORT = Command(
     JSON,
 )
 
-COMMANDS = (INGEST, DEAD_LETTERS, BATCH, MAINTAIN, FORGET, RECONCILE, AUDIT, REBUILD, SQL, EXPORT)
+COMMANDS = (INGEST, DEAD_LETTERS, BATCH, MAINTAIN, BACKUP, RESTORE, FORGET, RECONCILE, AUDIT, REBUILD, SQL, EXPORT)

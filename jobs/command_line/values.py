@@ -62,6 +62,18 @@ class Duration(click.ParamType[timedelta, str]):
         return timedelta(seconds=int(text[:-1]) * self.seconds[text[-1]])
 
 
+class BackupId(click.ParamType[str, str]):
+    """The id of a backup: the UTC second in which it was begun."""
+
+    name = "ID"
+
+    def convert(self, value: str, param: Parameter | None, ctx: Context | None) -> str:
+        """Return the id."""
+        if re.fullmatch("[0-9]{8}T[0-9]{6}Z", value) is None:
+            raise BadParameter(f"is not a backup: {value[:SHOWN_MAX]!r}; give it as 20261129T020000Z")
+        return value
+
+
 class OneOf(click.Choice[str]):
     """One of a few words."""
 

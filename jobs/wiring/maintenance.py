@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from batch_layer.errors import AtWorkError
+from batch_layer.errors import AtWorkError, BackupAtWorkError
 from batch_layer.maintaining.compact import CompactionPorts
 from batch_layer.maintaining.compaction import CompactionLimits
 from batch_layer.maintaining.erase import ErasurePorts
@@ -69,6 +69,8 @@ def open_maintenance(chosen: MaintenanceSettings) -> Iterator[MaintenancePorts]:
     ):
         if not versions.lock():
             raise AtWorkError
+        if not versions.lock_files():
+            raise BackupAtWorkError
         check_hdfs(batch.hdfs_url)
         # imported here: pyspark takes a second, which a refusal need not wait for
         from batch_layer.lake.spark_session import open_session

@@ -56,6 +56,7 @@ ROOMS = {
         "gate": ("lake", "archive", "judging", "versions", "reconciling"),
         "run": ("lake", "archive", "judging", "versions", "reconciling", "gate"),
         "maintaining": ("lake", "archive", "judging", "versions", "reconciling", "gate", "run"),
+        "backup": ("lake",),
         "published": ("lake",),
         "settled": ("lake", "judging", "published"),
     },

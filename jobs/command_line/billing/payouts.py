@@ -1,5 +1,6 @@
 """Payouts: to the bank and back."""
 
+from jobs.command_line.billing.proof import PLACES
 from jobs.command_line.billing.terms import WORK
 from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import CURRENCY, JSON, actor, choice, flag, option, path, reason
@@ -75,6 +76,16 @@ PAYOUTS = CommandGroup(
         f"{WORK}.bank_answers:list_movements",
         "list what the bank booked on the account that pays",
         flag("--unknown", "only those in suspense that nobody has explained"),
+        JSON,
+    ),
+    Command(
+        "release",
+        f"{WORK}.restores:release",
+        "let payouts go on after a restore, once the books agree with archive, checkpoints and bank",
+        option("--kept", f"checkpoints kept elsewhere: {PLACES}", metavar="PLACE"),
+        flag("--declare", "accept what is lost, as it is listed; the reason says what was done about it"),
+        actor("who releases them; must not be the person who restored"),
+        reason(),
         JSON,
     ),
     Command(

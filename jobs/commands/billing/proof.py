@@ -81,7 +81,7 @@ def verify_books(environ: Mapping[str, str], *, kept: str | None, as_json: bool)
     leaves: list[tuple[Link, Iterable[Leaf]]] = []
     if kept:
         with open_place(kept) as place:
-            links, leaves = _read_kept(place, kept)
+            links, leaves = read_kept(place, kept)
     problems = list(problems_of_books(journal, is_signed, links, leaves))
     connect = billing_connector(environ, BILLING_ROLE)
     problems += [*problems_of_stored_terms(connect), *PostgresBooks(connect).problems()]
@@ -119,7 +119,8 @@ def _keep(journal: PostgresJournal, place: CheckpointPlace) -> int:
     return written
 
 
-def _read_kept(place: CheckpointPlace, name: str) -> tuple[list[Link], list[tuple[Link, Iterable[Leaf]]]]:
+def read_kept(place: CheckpointPlace, name: str) -> tuple[list[Link], list[tuple[Link, Iterable[Leaf]]]]:
+    """Return the links of a place and their leaves, from the first on; refuse a place without any."""
     links: list[Link] = []
     leaves: list[tuple[Link, Iterable[Leaf]]] = []
     while (content := place.read(f"checkpoint-{len(links) + 1:06d}.json")) is not None:

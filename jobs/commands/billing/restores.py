@@ -1,0 +1,74 @@
+"""`./viewledger billing payouts release`: let payouts go on after a restore from a backup."""
+
+import json
+from collections.abc import Mapping
+
+from billing.books.postgres_books import PostgresBooks
+from billing.books.postgres_states import PostgresStates
+from billing.books.states import Move
+from billing.payouts.postgres_bank_differences import bank_differences
+from billing.payouts.postgres_payouts import PostgresPayouts
+from billing.payouts.postgres_restores import losses_at_the_bank, waiting_restores
+from billing.proof.checkpoint import Link
+from billing.proof.checkpointing import problems_of_books
+from billing.proof.ed25519_keys import is_signed
+from billing.proof.postgres_journal import PostgresJournal
+from billing.proof.postgres_rules import problems_of_rules
+from billing.terms.postgres_stored_terms import problems_of_stored_terms
+from jobs.commands.billing.proof import RULES, read_kept
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.wiring.billing_settings import APPROVER_ROLE, billing_connector, show
+from jobs.wiring.billing_work import billing_work
+from jobs.wiring.checkpoint_places import open_place
+
+PROBLEMS_SHOWN = 20
+
+
+@billing_work
+def release(
+    environ: Mapping[str, str], *, kept: str | None, declare: bool, actor: str, reason: str, as_json: bool
+) -> ExitCode:
+    """Release the payouts; DIFFERENCE if the books are wrong, REFUSED if something is lost and not declared."""
+    connect = billing_connector(environ)
+    waiting = waiting_restores(connect)
+    if not waiting:
+        raise CommandError("no payouts wait for a release: no restore is open", ExitCode.REFUSED)
+    links: list[Link] = []
+    if kept:
+        with open_place(kept) as place:
+            links, _ = read_kept(place, kept)
+    journal = PostgresJournal(connect)
+    chain = journal.chain()
+    problems = list(problems_of_books(journal, is_signed, links[: len(chain)], []))
+    problems += [*problems_of_stored_terms(connect), *PostgresBooks(connect).problems()]
+    problems += problems_of_rules(connect, json.loads(RULES.read_bytes()))
+    problems += [*PostgresPayouts(connect).differences(None), *bank_differences(connect)]
+    if problems:
+        raise CommandError(_listed("payouts still wait: the books do not agree", problems), ExitCode.DIFFERENCE)
+    losses = _lost_links(links, len(chain), kept) + losses_at_the_bank(connect, waiting[0])
+    if losses and not declare:
+        raise CommandError(
+            _listed("payouts still wait: import what is missing, or accept with --declare that it is lost", losses),
+            ExitCode.REFUSED,
+        )
+    states = PostgresStates(billing_connector(environ, APPROVER_ROLE))
+    for each in waiting:
+        states.move("restore", str(each.restore_id), Move("released", actor, "; ".join([reason, *losses])))
+    document = {"released": [each.backup_id for each in waiting], "declared": losses}
+    show(document, lambda: f"payouts go on; declared as lost: {'; '.join(losses) or 'nothing'}", as_json=as_json)
+    return ExitCode.OK
+
+
+def _lost_links(links: list[Link], chain_length: int, kept: str | None) -> list[str]:
+    if kept is None:
+        return ["no checkpoints kept elsewhere were compared: give --kept PLACE"]
+    return [
+        f"link {each.sequence} of the checkpoints was kept outside and is later than the backup"
+        for each in links[chain_length:]
+    ]
+
+
+def _listed(head: str, sentences: list[str]) -> str:
+    more = [f"and {len(sentences) - PROBLEMS_SHOWN} more"] if len(sentences) > PROBLEMS_SHOWN else []
+    return "\n".join([f"{head}:", *(f"  {each}" for each in [*sentences[:PROBLEMS_SHOWN], *more])])

@@ -1,0 +1,151 @@
+"""Books that come back from a backup: whole, with their rules, and nothing is paid until somebody has compared them."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from billing.books.postgres_books import PostgresBooks
+from billing.books.run_posting import post_bills
+from billing.payouts.bank_data import BankAccount
+from billing.payouts.postgres_payouts import PostgresPayouts
+from billing.postgres_session import connector
+from billing.proof.ed25519_keys import create_key
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from faults.postgres_database import administer
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
+from jobs.settings.release import release
+from jobs.wiring.backup_database import database_state, dump, dump_path, restore, what_is_there
+from jobs.wiring.backup_manifest import BackedUpFile, Manifest, hash_of
+from jobs.wiring.migrations import migrate
+from tests.account_reports import IBAN, balances, detail, entry, report, statement
+from tests.billing_fakes import bill, card_of, contracts_of, line, run_of
+from tests.billing_postgres import database_of, in_database, own_database, put_in_force
+from tests.command_runs import RunsCommands
+from tests.postgres_people import person
+
+TODAY = datetime.now(UTC).date()
+CREATE = ("payouts", "create", "--currency", "EUR", "--execution-on", str(TODAY + timedelta(days=1)), "--actor", "eve")
+RELEASE = ("payouts", "release", "--actor", "max", "--reason", "ann's payment is held back")
+
+
+class Office(RunsCommands):
+    """Books in which ann is owed 25 EUR and bob 2.50 EUR."""
+
+    group = "billing"
+
+    def __init__(self, url: str, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.url, self.folder, self.capture = url, folder, capture
+
+    def back_up(self) -> Manifest:
+        """Back up the database alone."""
+        path = dump_path("20261129T020000Z")
+        (self.folder / path).parent.mkdir()
+        with database_state(self.url) as state:
+            dump(self.url, state.snapshot, self.folder / path)
+        return Manifest(
+            format=1,
+            backup_id="20261129T020000Z",
+            made_at=datetime.now(UTC),
+            product=release(),
+            migration=state.migration,
+            installation_id=state.installation_id,
+            login=state.login,
+            warehouse="",
+            version=state.version,
+            keys={},
+            folders=[],
+            database=BackedUpFile(path, *hash_of(self.folder / path)),
+            files=[],
+        )
+
+    def destroy(self) -> None:
+        """Drop the database, and make an empty one with the schema."""
+        server = in_database(self.url, "/viewledger")
+        administer(server, f"DROP DATABASE {database_of(self.url)} WITH (FORCE)")
+        administer(server, f"CREATE DATABASE {database_of(self.url)}")
+        migrate(self.url)
+
+    def pay(self) -> str:
+        """Send a batch to the bank; return the id of ann's payment."""
+        batch = self.document(*CREATE)["batch_id"]
+        self.document("payouts", "approve", "--batch", batch, "--actor", "max")
+        self.document("payouts", "file", "--batch", batch, "--out", str(self.folder / "out.xml"))
+        payments = self.document("payouts", "show", "--batch", batch)["payments"]
+        return next(str(each["item_id"]) for each in payments if each["payee_id"] == "ann")
+
+
+@pytest.fixture
+def office(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Office]:
+    with own_database(postgres_url) as url, person(url, "viewledger_approver") as approver:
+        connect = connector(url, "viewledger_billing")
+        bills = [bill("ann", line(views=10_000), currency="EUR"), bill("bob", line(views=1000), currency="EUR")]
+        post_bills(run_of(currency="EUR"), bills, PostgresBooks(connect))
+        PostgresCatalogueStore(connector(url)).import_contracts(contracts_of(card_of(1), currency="EUR"))
+        accounts = [BankAccount(name, name.title(), "DE89370400440532013000") for name in ("ann", "bob")]
+        PostgresPayouts(connect).import_accounts(accounts, "eve")
+        put_in_force(url)
+        monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
+        monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", approver)
+        monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_NAME", "Viewledger")
+        monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_IBAN", IBAN)
+        yield Office(url, tmp_path, capsys)
+
+
+def test_a_payout_after_the_backup_is_found_at_the_bank_before_anything_is_paid_again(office: Office) -> None:
+    key, kept = office.folder / "key", office.folder / "kept"
+    create_key(key)
+    checkpoint = ("proof", "checkpoint", "--to", str(kept), "--key", str(key), "--day")
+    office.document(*checkpoint, str(TODAY - timedelta(days=1)))
+    # 1. A backup, then a payout that only the bank will know.
+    before = office.document("ledger", "balances", "--as-of", str(TODAY))
+    manifest = office.back_up()
+    lost_payment = office.pay()
+    office.document(*checkpoint, str(TODAY))
+    # 2. Everything is gone and comes back, once; the rules of the database hold as before.
+    office.destroy()
+    assert what_is_there(office.url) is None
+    restore(office.url, office.folder, manifest, actor="olga", reason="the disks burnt")
+    assert what_is_there(office.url) is not None
+    assert office.document("ledger", "balances", "--as-of", str(TODAY)) == before
+    assert office.document("proof", "verify")["problems"] == []
+    # 3. Nothing is paid, by whichever way.
+    code, _, error = office.run(*CREATE)
+    assert (code, "payouts wait; a second person releases them" in error) == (ExitCode.REFUSED, True)
+    # 4. What is lost is named: no bank file, then the payment that the books do not know, and the checkpoint.
+    code, _, error = office.run(*RELEASE, "--kept", str(kept))
+    assert (code, "no movement of the bank was imported since the restore" in error) == (ExitCode.REFUSED, True)
+    debit = entry("-25.00", detail(lost_payment), day=str(TODAY))
+    (office.folder / "camt.xml").write_text(report(statement([debit], of=balances("100.00", "75.00"))))
+    office.run("payouts", "import", "--file", str(office.folder / "camt.xml"), "--actor", "eve")
+    code, _, error = office.run(*RELEASE, "--kept", str(kept))
+    assert code == ExitCode.REFUSED
+    assert f"the bank booked -25.000000 EUR on {TODAY} (R1), unexplained by the books" in error
+    assert "link 2 of the checkpoints was kept outside and is later than the backup" in error
+    # 5. Declared by a second person, after ann's payment is held back: bob is paid, and ann not a second time.
+    office.document("holds", "place", "--payee", "ann", "--amount", "25.00", "--currency", "EUR",
+                    "--actor", "eve", "--reason", "paid after the backup")  # fmt: skip
+    released = office.document(*RELEASE, "--kept", str(kept), "--declare")
+    assert len(released["declared"]) == 2
+    made = office.document(*CREATE)
+    assert (made["item_count"], [each["payee_id"] for each in made["left"]]) == (1, ["ann"])
+    assert office.document("proof", "verify")["problems"] == []
+
+
+def test_a_restore_that_fails_changes_nothing(office: Office) -> None:
+    manifest = office.back_up()
+    content = (office.folder / manifest.database.path).read_bytes()
+    (office.folder / manifest.database.path).write_bytes(content[: len(content) * 2 // 3])
+    office.destroy()
+    with pytest.raises(CommandError):
+        restore(office.url, office.folder, manifest, actor="olga", reason="the disks burnt")
+    assert what_is_there(office.url) is None
+    assert migrate(office.url) == ()
+    (office.folder / manifest.database.path).write_bytes(content)
+    restore(office.url, office.folder, manifest, actor="olga", reason="the disks burnt")
+    assert json.loads(json.dumps(office.document("proof", "verify")["problems"])) == []

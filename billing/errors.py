@@ -21,6 +21,8 @@ class Precondition(StrEnum):
     """The version covers the whole period; only time fulfils it."""
     TRAFFIC_JUDGED = "traffic_judged"
     """The day rules of traffic have judged each day of the period that a policy of theirs rules."""
+    OVERLAP = "overlap"
+    """No other billed period shares days with it."""
     IMPORT = "import"
     """There are a catalogue and contracts."""
     RESTATEMENT = "restatement"

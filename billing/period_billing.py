@@ -75,7 +75,11 @@ def bill_period(
     terms = terms_of(order.period, books.rests_on(order.period), catalogues, order.wanted)
     progress(f"version {views.version.version}: comparing the archive with what is on record")
     failures = failed_preconditions(
-        order.period, views.version, views.unreconciled(), allowed_lateness=order.allowed_lateness
+        order.period,
+        views.version,
+        views.unreconciled(),
+        allowed_lateness=order.allowed_lateness,
+        billed=books.billed_periods(),
     )
     if failures and not order.dry_run and terms.rests_on is None:
         raise PreconditionsError(failures)

@@ -18,13 +18,14 @@ from billing.books.book_ports import (
 )
 from billing.books.bounds import PastStatement
 from billing.books.postgres_finalising import paid_already_reason, voided_sentence
-from billing.books.postgres_periods import beyond_whole_sentence, other_terms_sentence, overlap_sentence
+from billing.books.postgres_periods import beyond_whole_sentence, other_terms_sentence
 from billing.books.posting import CarryHead, Finalising, LedgerTransaction, finalise
 from billing.books.run_posting import post_bills
 from billing.books.runs import BillingRun
 from billing.books.statements import PayeeState, Planned, PostedStatement, Statement, payee_state, plan_group
 from billing.books.states import OPEN, POSTED, RUN, Move, Transition, check_move
 from billing.errors import PostingConflictError, StateError
+from billing.rating.preconditions import overlap_sentence
 from billing.rating.rated_lines import PayeeBill, SettledLine
 from ingestion.contract.periods import Period
 from tests.billing_fakes import in_period
@@ -102,7 +103,6 @@ class FakeBooks:
             return planned
 
     def preview(self, run: BillingRun, bills: Sequence[PayeeBill], payees: PayeeRange) -> list[Planned]:
-        self._refuse_overlapping(run)
         return plan_group(run, bills, self._states(run, bills, payees))
 
     def run_totals(self, run: BillingRun) -> RunTotals:

@@ -13,7 +13,7 @@ from billing.books.book_ports import Balance, Finalised, LedgerTotals, PayeeRang
 from billing.books.bounds import PastStatement
 from billing.books.postgres_causes import posting_problems
 from billing.books.postgres_finalising import finalise_group
-from billing.books.postgres_periods import beyond_whole, is_unfinished, refuse_overlapping, refuse_run, rests_on
+from billing.books.postgres_periods import beyond_whole, is_unfinished, refuse_run, rests_on
 from billing.books.postgres_statement_rows import (
     STATE_OF_S,
     STATEMENT_OF_S,
@@ -136,7 +136,6 @@ class PostgresBooks:
         """Return what `calculate` would do now."""
         with one_transaction(self._connect) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            refuse_overlapping(cursor, run)
             cursor.execute("SELECT billing.approval_limit(%s)", (run.currency,))
             (limit_micros,) = cursor.fetchone() or (0,)
             run = replace(run, approval_limit_micros=min(run.approval_limit_micros, limit_micros))

@@ -7,6 +7,7 @@ from billing.books.book_ports import RestsOn
 from billing.books.postgres_statement_rows import STATE_OF_S
 from billing.books.runs import BillingRun
 from billing.errors import PostingConflictError
+from billing.rating.preconditions import overlap_sentence
 from ingestion.contract.periods import Period
 
 if TYPE_CHECKING:
@@ -90,12 +91,4 @@ def beyond_whole_sentence(video_id: str, from_on: date, to_on: date, share_ppm: 
     return (
         f"video {video_id}, {from_on}/{to_on}: the statements in the ledger pay {share_ppm} parts per million of each "
         "view, and 1000000 are there; restate the period, or look who wrote into the books"
-    )
-
-
-def overlap_sentence(period: str, other: str) -> str:
-    """Return why two periods cannot both be billed."""
-    return (
-        f"period {period} shares days with the billed period {other}: the same views would be paid twice; "
-        f"bill the days that are left, or the same period again"
     )

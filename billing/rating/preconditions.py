@@ -13,18 +13,41 @@ from ingestion.contract.version import PublishedVersion
 
 
 def failed_preconditions(
-    period: Period, version: PublishedVersion, unreconciled: Sequence[str], *, allowed_lateness: timedelta
+    period: Period,
+    version: PublishedVersion,
+    unreconciled: Sequence[str],
+    *,
+    allowed_lateness: timedelta,
+    billed: Sequence[Period] = (),
 ) -> list[Failure]:
     """Return every precondition that does not hold, with cause and remedy.
 
     `unreconciled`: the differences between archive, tables, served counts and ledger, in sentences. The tally need not
-    be checked here: a version whose tally does not add up is never published.
+    be checked here: a version whose tally does not add up is never published. `billed`: all billed periods.
     """
     return [
+        *_overlapping(period, billed),
         *_unreconciled(unreconciled),
         *_unsettled(period, version, allowed_lateness),
         *_unjudged(period, version),
     ]
+
+
+def _overlapping(period: Period, billed: Sequence[Period]) -> list[Failure]:
+    others = [
+        other
+        for other in billed
+        if other != period and other.start_on < period.end_on and period.start_on < other.end_on
+    ]
+    return [Failure(Precondition.OVERLAP, overlap_sentence(str(period), str(other))) for other in others]
+
+
+def overlap_sentence(period: str, other: str) -> str:
+    """Return why two periods cannot both be billed."""
+    return (
+        f"period {period} shares days with the billed period {other}: the same views would be paid twice; "
+        f"bill the days that are left, or the same period again"
+    )
 
 
 def _unreconciled(differences: Sequence[str]) -> list[Failure]:

@@ -14,6 +14,7 @@ from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.contracts import Contract, Contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.periods import Period
 from ingestion.contract.settled import UnplacedViews
 from ingestion.contract.version import DayRules, PublishedVersion, SeenTraffic
 from jobs.commands.billing.tables import billed_period_json, billed_period_text
@@ -23,12 +24,15 @@ from tests.billing_fakes import (
     Count,
     FakeCatalogueStore,
     FakeSettledViews,
+    bill,
     card_of,
     catalogue_of,
     contracts_of,
+    in_period,
     published,
+    run_of,
 )
-from tests.books_fakes import FakeBooks
+from tests.books_fakes import FakeBooks, post
 
 DAY = date(2026, 10, 5)
 NEEDED = datetime(2026, 11, 2, tzinfo=UTC)
@@ -154,6 +158,20 @@ def test_a_dry_run_shows_the_amounts_and_posts_nothing() -> None:
     result = billed(books, FakeSettledViews([Count("v", DAY, None, 9, 4)], published()), dry_run=True)
     assert (result.summary.earned_micros, books.transactions) == (10_000, [])
     assert "dry run, nothing posted; 1 new statements" in billed_period_text(result)
+
+
+def test_an_overlap_is_named_with_every_other_reason_and_a_dry_run_shows_the_amounts_beside_it() -> None:
+    books = FakeBooks()
+    weeks = Period.parse("2026-10-20/2026-11-03")
+    post(books, run_of(weeks), [in_period(bill("zoe"), weeks)])
+    views = FakeSettledViews([Count("v", DAY, None, 9, 4)], EARLY)
+    with pytest.raises(PreconditionsError) as caught:
+        billed(books, views)
+    assert [failure.kind for failure in caught.value.failures] == [Precondition.OVERLAP, Precondition.SETTLED]
+    assert "shares days with the billed period 2026-10-20/2026-11-03" in str(caught.value.failures[0])
+    shown = billed(books, views, dry_run=True)
+    assert shown.summary.earned_micros == 10_000
+    assert "cannot be posted now: overlap: period 2026-10-01/2026-11-01 shares days" in billed_period_text(shown)
 
 
 def test_a_dry_run_of_what_cannot_be_posted_yet_shows_the_amounts_beside_what_is_missing() -> None:

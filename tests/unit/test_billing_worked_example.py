@@ -16,6 +16,7 @@ from billing.rating.view_chain import view_chain
 from billing.terms.catalogue import Catalogue, Payee, Video
 from billing.terms.file_contracts import read_contracts
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_share
+from ingestion.contract.periods import Period
 from ingestion.contract.version import DayRules
 from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, published, run_of
 from tests.shipped_policies import POLICIES
@@ -88,7 +89,8 @@ def test_the_chain_on_the_page_is_what_the_program_computes(tmp_path: Path) -> N
 def test_the_page_names_every_precondition_and_no_other() -> None:
     unjudged = {OCTOBER.start_on: DayRules(1, 1, traffic_policy_version=1)}
     early = published(settled_until=OCTOBER.start_at, rules=unjudged)
-    failures = failed_preconditions(OCTOBER, early, ["x"], allowed_lateness=timedelta())
+    billed = [OCTOBER, Period.parse("2026-10-20/2026-11-03")]
+    failures = failed_preconditions(OCTOBER, early, ["x"], allowed_lateness=timedelta(), billed=billed)
     named = [name.strip("`") for name, _ in table("| name | it holds when |")]
     assert [failure.kind for failure in failures] == named
 

@@ -132,6 +132,9 @@ def _reconciled(figures: ClosingFigures) -> Check:
         return Check("reconciled", CheckState.BLOCKS, f"{figures.difference}. `reconcile` says more.")
     if figures.reconciled_at is None:
         return Check("reconciled", CheckState.BLOCKS, "Nothing was compared yet: `reconcile` compares.")
+    if figures.unreconciled_from is not None:
+        sentence = f"Not compared yet: versions from {figures.unreconciled_from} on. `reconcile` compares them."
+        return Check("reconciled", CheckState.BLOCKS, sentence)
     return Check("reconciled", CheckState.READY, f"Everything agreed on {_minute(figures.reconciled_at)}.")
 
 

@@ -51,7 +51,9 @@ class ClosingFigures:
     difference: str
     """The first open difference that `reconcile` found; empty without one."""
     reconciled_at: datetime | None
-    """When it was compared last; None: never."""
+    """When everything was compared last; None: never."""
+    unreconciled_from: int | None
+    """The first version that no comparison has reached; None: each is compared."""
     catalogue_version: int | None
     contract_version: int | None
     proposal_count: int

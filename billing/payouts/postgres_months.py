@@ -17,7 +17,11 @@ _VERSION = """
     SELECT version, (SELECT min(value::timestamptz) FROM jsonb_array_elements_text(watermarks)), day_rules
     FROM published.versions JOIN published.pointer USING (version)"""
 _DIFFERENCE = "SELECT differences ->> 0 FROM published.open_differences ORDER BY reconciliation_id LIMIT 1"
-_RECONCILED = "SELECT max(reconciled_at) FROM published.reconciliations"
+# as a billing run asks: which versions no comparison of everything has reached
+_RECONCILED = """
+    SELECT max(reconciled_at),
+           (SELECT min(v.version) FROM published.versions v WHERE v.version > coalesce(max(r.version), 0))
+    FROM published.reconciliations r WHERE kind = 'run' OR received_day IS NULL"""
 _TERMS = """
     SELECT (SELECT max(catalogue_version) FROM billing.catalogues_in_force),
            (SELECT max(contract_version) FROM billing.contracts_in_force),
@@ -88,7 +92,7 @@ class PostgresMonths:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             batch_version, settled_until, day_rules = _row(cursor, _VERSION) or (None, None, {})
             (difference,) = _row(cursor, _DIFFERENCE) or ("",)
-            (reconciled_at,) = _row(cursor, _RECONCILED) or (None,)
+            reconciled_at, unreconciled_from = _row(cursor, _RECONCILED) or (None, None)
             catalogue_version, contract_version, proposal_count = _row(cursor, _TERMS) or (None, None, 0)
             cursor.execute(_OVERLAPPING, wanted)
             overlapping = tuple(Period(*row) for row in cursor)
@@ -105,6 +109,7 @@ class PostgresMonths:
             unjudged_days=unjudged_days(period, day_rules),
             difference=difference or "",
             reconciled_at=reconciled_at,
+            unreconciled_from=unreconciled_from,
             catalogue_version=catalogue_version,
             contract_version=contract_version,
             proposal_count=proposal_count,

@@ -66,6 +66,16 @@ def test_the_current_version_says_how_far_it_is_settled_and_which_days_it_did_no
     assert months(url).figures(NOVEMBER).unjudged_days == ()
 
 
+def test_versions_that_no_comparison_reached_are_named_as_a_billing_run_names_them(url: str) -> None:
+    assert months(url).figures(OCTOBER).unreconciled_from == 1
+    compared = "INSERT INTO published.reconciliations (version, kind, differences) VALUES (9, 'run', '[]')"
+    administer(url, compared)
+    found = months(url).figures(OCTOBER)
+    assert (found.unreconciled_from, found.reconciled_at is None, found.difference) == (None, False, "")
+    administer(url, VERSION)
+    assert months(url).figures(OCTOBER).unreconciled_from == 10
+
+
 def test_statements_are_summed_by_what_is_left_to_do(url: str) -> None:
     connect = connector(url, "viewledger_billing")
     books = PostgresBooks(connect)

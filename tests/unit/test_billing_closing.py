@@ -24,6 +24,7 @@ CLEAN = ClosingFigures(
     unjudged_days=(),
     difference="",
     reconciled_at=NOW,
+    unreconciled_from=None,
     catalogue_version=2,
     contract_version=1,
     proposal_count=0,
@@ -82,6 +83,8 @@ def test_what_billing_would_refuse_blocks(name: str) -> None:
 
 def test_what_was_never_reconciled_blocks() -> None:
     assert checks(replace(CLEAN, reconciled_at=None))["reconciled"].state is CheckState.BLOCKS
+    found = checks(replace(CLEAN, unreconciled_from=8))["reconciled"]
+    assert (found.state, "versions from 8 on" in found.sentence) == (CheckState.BLOCKS, True)
 
 
 def test_what_a_person_should_decide_waits_with_its_amounts() -> None:

@@ -72,6 +72,11 @@ class Caller:
     expires_at: datetime | None = None
 
     @property
+    def name(self) -> str:
+        """Return the subject without its issuer, for the person themselves: two issuers may have the same name."""
+        return self.subject.partition(" ")[2] or self.subject
+
+    @property
     def is_anonymous(self) -> bool:
         """Return whether no credential was sent."""
         return self.role is Role.ANONYMOUS

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from serving_layer.money.statements import StatementDetail
+from serving_layer.portal.event_sentences import reason_text
 
 _REJECTED = "rejected:"
 _INVALID = "invalid_traffic:"
@@ -36,12 +37,22 @@ class ChainStep:
     amount: int
     is_money: bool
     is_sum: bool
+    meaning: str = ""
+    """Why these events are taken away, in words."""
+    is_invalid: bool = False
 
 
 def chain_of(statement: StatementDetail) -> list[ChainStep]:
     """Return the steps. Every sum is the one before it minus the steps in between."""
     views = [
-        ChainStep(_label(link.name), abs(link.events), is_money=False, is_sum=link.name in _SUMS)
+        ChainStep(
+            _label(link.name),
+            abs(link.events),
+            is_money=False,
+            is_sum=link.name in _SUMS,
+            meaning="" if link.name in _SUMS else reason_text(link.name),
+            is_invalid=link.name.startswith(_INVALID),
+        )
         for link in statement.chain
     ]
     taken = [

@@ -21,6 +21,7 @@ from ingestion.contract.traffic import InvalidReason
 from ingestion.contract.traffic_reasons import DayReason
 from ingestion.contract.unavailable import Part
 from serving_layer.access.access import GRANTS
+from serving_layer.money.statements import ChainLink
 from serving_layer.portal.formatting import duration
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_templates import STATIC_FOLDER
@@ -260,6 +261,33 @@ def test_a_title_is_shown_beside_the_id_and_cannot_become_markup_or_a_formula(cl
     assert re.findall(r'href="/portal/videos/([^"?]+)"', found) == ["-walk_01"]
     rows = list(csv.DictReader(client.get(f"/portal/statements/{ANNS}.csv").text.splitlines()))
     assert [row["title"] for row in rows[1:4]] == ["A walk <b>by the sea</b>", "'=1+1 street food", ""]
+
+
+def test_every_reason_of_a_statement_is_in_words_and_leads_on_where_there_is_a_page(
+    client: TestClient, ports: FakePorts
+) -> None:
+    whole = ports.rows[ANNS]
+    chain = [*whole.detail.chain, ChainLink("invalid_traffic:robot", -7)]
+    ports.rows[ANNS] = replace(whole, detail=msgspec.structs.replace(whole.detail, chain=chain))
+    sign_in(client, "ann")
+    page = client.get(f"/portal/statements/{ANNS}").text
+    for words in ("it repeats an event that was received before", "it breaks the contract of events (timestamp without",
+                  "it was shorter than the minimum", "no viewer made it (robot)"):  # fmt: skip
+        assert words in page
+    link = '<a href="/portal/invalid">Invalid traffic: robot</a>'
+    assert link in page
+    sign_in(client, "fay")
+    assert link not in client.get(f"/portal/statements/{ANNS}").text, "that page is the payee's own"
+
+
+@pytest.mark.parametrize(("subject", "name"), [("urn:viewledger:local ann b", "ann b"), ("key:4f", "key:4f")])
+def test_the_header_names_the_person_and_not_the_issuer(client: TestClient, subject: str, name: str) -> None:
+    CALLERS["named"] = replace(CALLERS["ann"], subject=subject)
+    sign_in(client, "named")
+    page = client.get("/portal/dashboard").text
+    del CALLERS["named"]
+    assert f'<span title="{subject}">{name}</span> · creator' in page
+    assert 'href="/portal/earnings#words"' in page
 
 
 def test_a_creator_appeals_once_and_sees_it(client: TestClient, ports: FakePorts) -> None:

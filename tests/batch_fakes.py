@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,16 +11,18 @@ from typing import Any
 from batch_layer.archive.archive_files import ArchivedFile, Hours, RecordedFile, by_place
 from batch_layer.archive.removals import Removal, Removals, with_removed
 from batch_layer.errors import RefusedError
+from batch_layer.judging.ports import ReleasedGroups
 from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
 from batch_layer.versions.day_changes import DayChange, InvalidChange
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.counting import Received, VideoFacts
+from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.settled import BilledVideo
-from ingestion.contract.traffic_groups import TrafficDecision
+from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 from tests.folder_staging import FolderStaging
@@ -275,12 +277,32 @@ class MemoryDecisions:
 
 @dataclass
 class MemoryTrafficDecisions:
-    """The port `TrafficDecisions`."""
+    """The port `TrafficDecisions`; `now` is the database's clock."""
 
     decided: set[TrafficDecision] = field(default_factory=set)
+    now: datetime = datetime(2026, 11, 20, tzinfo=UTC)
+    seen_at: dict[TrafficGroup, datetime] = field(default_factory=dict)
+    noted: list[tuple[int, str]] = field(default_factory=list)
+    expired: set[TrafficDecision] = field(default_factory=set)
 
     def all(self) -> frozenset[TrafficDecision]:
         return frozenset(self.decided)
+
+    def noted_hash(self) -> str | None:
+        return self.noted[-1][1] if self.noted else None
+
+    def note(self, version: int, content_hash: str, groups: Collection[TrafficGroup]) -> None:
+        self.noted.append((version, content_hash))
+        self.seen_at = {each: self.seen_at.get(each, self.now) for each in groups}
+
+    def expire(self) -> ReleasedGroups:
+        waiting = self.seen_at.keys() - {each.group for each in self.decided}
+        due = {each for each in waiting if self.seen_at[each] <= self.now - timedelta(days=14)}
+        new = {TrafficDecision(each, TrafficOutcome.RELEASED) for each in due}
+        self.decided |= new
+        self.expired |= new
+        soon = [each for each in waiting - due if self.seen_at[each] <= self.now - timedelta(days=10)]
+        return ReleasedGroups(len(new), len(soon))
 
 
 @dataclass

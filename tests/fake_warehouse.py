@@ -58,6 +58,8 @@ class FakeWarehouse:
     """The policy of traffic of new days."""
     judged_days: list[tuple[date, ...]] = field(default_factory=list)
     """The days given to each judging of traffic."""
+    groups: Sequence[TrafficGroup] = ()
+    """Those under review."""
     changed_groups: Collection[TrafficGroup] = ()
     """Groups under review that have other events by now."""
     steps: list[str] = field(default_factory=list)
@@ -127,6 +129,9 @@ class FakeWarehouse:
         seen = SeenTraffic(piece.end, self.catalogue, settled_until)
         rules = {**piece.branch.rules, **{day: replace(piece.branch.rules[day], seen=seen) for day in days}}
         return JudgedPiece(piece, frozenset(days), rules, 0, 2 * len(days), 0)
+
+    def groups_under_review(self, base: PublishedVersion) -> Sequence[TrafficGroup]:
+        return self.groups
 
     def undisturbed(self, base: PublishedVersion, decisions: Collection[TrafficDecision]) -> Sequence[TrafficDecision]:
         self._step("undisturbed")

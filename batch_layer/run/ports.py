@@ -17,7 +17,7 @@ from batch_layer.versions.ports import StagedCounts
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
-from ingestion.contract.traffic_groups import TrafficDecision
+from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 from ingestion.contract.version import DayRules, PublishedVersion
 
 
@@ -135,6 +135,9 @@ class Warehouse(Protocol):
         Raises:
             RefusedError: a day was judged by a policy that this program does not know.
         """
+
+    def groups_under_review(self, base: PublishedVersion) -> Sequence[TrafficGroup]:
+        """Return the groups of a version that wait for a decision, in order."""
 
     def undisturbed(self, base: PublishedVersion, decisions: Collection[TrafficDecision]) -> Sequence[TrafficDecision]:
         """Return the decisions whose groups have in a version exactly the events that were decided on."""

@@ -13,7 +13,8 @@ from batch_layer.judging.due_days import days_of_decisions, days_to_catch_up, du
 from batch_layer.judging.late_events import newly_accepted
 from batch_layer.reconciling.reconcile import known_differences, reconcile_after_run
 from batch_layer.reconciling.reconciliation import Reconciliation
-from batch_layer.run.ports import Decided, DerivedPiece, JudgedPiece, PieceContents, Warehouse
+from batch_layer.run.group_decisions import decisions_to_apply
+from batch_layer.run.ports import DerivedPiece, JudgedPiece, PieceContents, Warehouse
 from batch_layer.run.publishing import publish
 from batch_layer.run.run_journal import BegunRun, begin_run
 from batch_layer.run.run_ports import RunPorts
@@ -21,7 +22,6 @@ from batch_layer.run.run_result import JudgedSoFar, RunResult
 from batch_layer.stages import Stages
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
-from ingestion.contract.traffic_groups import TrafficDecision, still_to_apply
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion, contracts_after
 
@@ -60,6 +60,7 @@ def run_once(
         "uncut_partitions": float(result.uncut_count),
         "unknown_country_events": float(result.unknown_country_count),
         "traffic_reasons_to_review": float(len(result.reasons_to_review)),
+        "traffic_groups_expiring": float(result.expiring_group_count),
         "version": float(result.version or 0),
     }
     ports.metrics.record(result.state, figures, stages.seconds)
@@ -96,7 +97,8 @@ def _steps(
         before = ports.decided_until(former)
         accepted = newly_accepted(ports.decisions.accepted(), before.accepted, cut.end)
         notes.extend([f"{len(accepted):,} late events accepted"] if accepted else [])
-        decisions = _decisions_to_apply(ports, former, before)
+        decisions, expiry = decisions_to_apply(ports, former, before)
+        notes.extend([f"{expiry.expired_count:,} groups of traffic expired"] if expiry.expired_count else [])
         notes.extend([f"{len(decisions):,} groups of traffic decided"] if decisions else [])
     is_recatalogued = former is not None and ports.warehouse.has_newer_catalogue(former)
     # Days alone start a run, too: the log is settled past an instant of theirs.
@@ -104,8 +106,8 @@ def _steps(
     is_to_count = bool(ranges or accepted or is_recatalogued)
     if not (is_to_count or decisions or due):
         ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
-        version = former.version if former else None
-        return RunResult(run_id, "nothing_new", version, uncut_count=cut.uncut_count, stage_seconds=stages.seconds)
+        result = RunResult(run_id, "nothing_new", former.version if former else None, uncut_count=cut.uncut_count)
+        return replace(result, expiring_group_count=expiry.soon_count, stage_seconds=stages.seconds)
     # 4. Everything is written to the run's own branch, in parts of bounded size.
     contracts = contracts_after(former, cut.end)
     with ports.warehouse.open_branch(run_id, former) as branch:
@@ -119,7 +121,7 @@ def _steps(
         # 5. The day rules of traffic see everything that was archived.
         due = _due(ports, judged.branch.rules, cut, judge_period)
         _judge_traffic(ports, stages, judged, due | days_of_decisions(judged.branch.rules, judged.moved_days))
-        return publish(ports, stages, judged)
+        return replace(publish(ports, stages, judged), expiring_group_count=expiry.soon_count)
 
 
 def _add_part(
@@ -160,14 +162,6 @@ def _judge_traffic(ports: RunPorts, stages: Stages, judged: JudgedSoFar, days: f
         judged.reasons_to_review += _newly_reviewed(judged.branch.rules, piece.rules, days)
         notes += [f"many more than usual, so all are for review: {each}" for each in judged.reasons_to_review]
     _add_derived(ports, stages, judged, piece, of="traffic")
-
-
-def _decisions_to_apply(
-    ports: RunPorts, former: PublishedVersion | None, before: Decided
-) -> tuple[TrafficDecision, ...]:
-    """Return the new decisions whose groups are as they were decided on; of another group nobody has decided yet."""
-    waiting = still_to_apply(ports.traffic_decisions.all(), before.traffic)
-    return tuple(ports.warehouse.undisturbed(former, waiting)) if waiting and former else ()
 
 
 def _decide_traffic(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> None:

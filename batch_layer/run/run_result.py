@@ -39,6 +39,8 @@ class RunResult:
     """Verdict → events, over the whole version; they add up to its raw rows."""
     reasons_to_review: tuple[str, ...] = ()
     """The reasons that suddenly had many events of a day, as `2026-11-20 crowd`: they are no more than a review."""
+    expiring_group_count: int = 0
+    """Groups under review that are released within days, unless somebody decides."""
     changed_video_count: int = 0
     settled_until: datetime | None = None
     report: str | None = None

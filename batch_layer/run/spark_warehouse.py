@@ -27,7 +27,7 @@ from batch_layer.judging.spark_facts import (
     catalogue_of,
     policies_of,
 )
-from batch_layer.judging.spark_traffic_groups import undisturbed
+from batch_layer.judging.spark_traffic_groups import groups_of, undisturbed
 from batch_layer.judging.traffic_rules import NO_TRAFFIC_RULES, TrafficRules
 from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
 from batch_layer.lake.content import Content
@@ -59,7 +59,7 @@ from batch_layer.versions.spark_staging import stage
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.policy import CountingPolicy
-from ingestion.contract.traffic_groups import TrafficDecision
+from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 from ingestion.contract.version import PublishedVersion
 
 Opened = TypeVar("Opened")
@@ -147,6 +147,11 @@ class SparkWarehouse:
     def judge_traffic(self, piece: ArchivedPiece, days: Collection[date], settled_until: datetime) -> JudgedPiece:
         """See the port."""
         return self._traffic_judges(piece).part(self._on(piece.branch), piece, days, settled_until)
+
+    @translated
+    def groups_under_review(self, base: PublishedVersion) -> list[TrafficGroup]:
+        """See the port."""
+        return groups_of(self.tables.at(TRAFFIC_OUTCOMES, base.snapshots[TRAFFIC_OUTCOMES]))
 
     @translated
     def undisturbed(

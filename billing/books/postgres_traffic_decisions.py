@@ -6,10 +6,11 @@ from typing import Any
 
 from billing.errors import StateError
 from billing.postgres_session import Connect, one_transaction
-from ingestion.contract.traffic_groups import TrafficDecision
+from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 
 _SELECT = """
     SELECT d.event_day::text, d.rule, d.payee_id, d.event_count, d.set_hash, d.outcome, d.actor, d.reason, d.decided_at,
+        d.expired_after_days IS NOT NULL,
         (SELECT min(v.version) FROM published.versions v CROSS JOIN jsonb_array_elements(v.traffic_decisions) AS applied
          WHERE applied ->> 0 = d.event_day::text AND applied ->> 1 = d.rule AND applied ->> 2 = d.payee_id
            AND applied ->> 3 = d.event_count::text AND applied ->> 4 = d.set_hash)
@@ -17,6 +18,8 @@ _SELECT = """
 _STORE = """
     INSERT INTO billing.traffic_decisions (event_day, rule, payee_id, event_count, set_hash, outcome, actor, reason)
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (event_day, rule, payee_id, event_count, set_hash) DO NOTHING"""
+
+_WAITING = "SELECT event_day, rule, payee_id, event_count, set_hash, expires_at FROM billing.traffic_groups_waiting"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class StoredDecision:
     actor: str
     reason: str
     decided_at: datetime
+    is_expiry: bool
+    """Whether the database wrote it, since nobody had decided."""
     version: int | None
     """The first version that applies it; None: none yet."""
 
@@ -47,6 +52,12 @@ class PostgresTrafficDecisions:
         with one_transaction(self._connect) as cursor:
             cursor.execute(_SELECT)
             return [StoredDecision.of_row(row) for row in cursor]
+
+    def waiting(self) -> dict[TrafficGroup, datetime]:
+        """Return the groups that wait for a decision, as far as a run has noted them, and when they are released."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_WAITING)
+            return {TrafficGroup(*row[:5]): row[5] for row in cursor}
 
     def store(self, decision: TrafficDecision, *, actor: str, reason: str) -> None:
         """Store a decision.

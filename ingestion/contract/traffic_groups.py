@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from ingestion.contract.day_traffic import DECIDED_OUTCOMES, TrafficOutcome
 
@@ -61,15 +61,28 @@ def still_to_apply(
     return tuple(sorted(set(decided) - set(applied)))
 
 
+class WaitingViews(NamedTuple):
+    """Views of a group that would be billable, by what their rate depends on."""
+
+    video_id: str
+    country: str | None
+    view_count: int
+
+
 @dataclass(frozen=True)
 class ReviewedGroup:
     """A group under review, with what a person looks at before they decide."""
 
     group: TrafficGroup
-    waiting_count: int
-    """Its views that would be billable."""
+    waiting: tuple[WaitingViews, ...]
+    """Its views that would be billable, ascending by video and country."""
     video_count: int
     points_most: int
     """What the reasons of its worst event weigh together; 50 is enough for a review."""
     event_ids: tuple[str, ...]
     """Some of its events."""
+
+    @property
+    def waiting_count(self) -> int:
+        """Return how many of its views would be billable."""
+        return sum(each.view_count for each in self.waiting)

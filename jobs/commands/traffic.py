@@ -1,14 +1,21 @@
 """`./viewledger traffic …`: groups of events whose traffic is under review, and people's decisions about them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions, StoredDecision
+from billing.money import amount_text
+from billing.postgres_session import connector
+from billing.rating.stake import stakes
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.traffic_groups import ReviewedGroup, TrafficDecision, TrafficGroup
 from jobs.commands.billing.tables import aligned
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.settings.declared.servers import POSTGRES_URL
 from jobs.wiring.billing_settings import REVIEWER_ROLE, billing_connector, show
 from jobs.wiring.billing_work import billing_work
 from jobs.wiring.settled_views import open_settled_views
@@ -22,10 +29,18 @@ def review(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
     with open_settled_views(environ) as views:
         found = views.reviewed_groups()
     decided = {each.decision.group for each in _decisions(environ).all()}
+    expires = _decisions(environ).waiting()
     open_groups = [each for each in found if each.group not in decided]
-    show(
-        {"groups": [_group_document(each) for each in open_groups]}, lambda: _groups_text(open_groups), as_json=as_json
-    )
+    money = _money_at_stake(environ, open_groups)
+    document = {
+        "groups": [
+            _group_document(each)
+            | {"estimate_micros": money.by_group.get(each.group), "released_at": _instant(expires.get(each.group))}
+            for each in open_groups
+        ],
+        "currency": money.currency,
+    }
+    show(document, lambda: _groups_text(open_groups, money, expires), as_json=as_json)
     return ExitCode.OK
 
 
@@ -65,6 +80,26 @@ def report(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
+@dataclass(frozen=True)
+class _Money:
+    """What the groups would earn, estimated: nothing is known without a catalogue and contracts."""
+
+    currency: str | None = None
+    by_group: Mapping[TrafficGroup, int | None] = field(default_factory=dict)
+
+    def text(self, group: TrafficGroup) -> str:
+        micros = self.by_group.get(group)
+        return "-" if micros is None or self.currency is None else amount_text(micros, self.currency)
+
+
+def _money_at_stake(environ: Mapping[str, str], groups: Sequence[ReviewedGroup]) -> _Money:
+    # by the login that reads the tables of the version: it reads the terms, too
+    store = PostgresCatalogueStore(connector(POSTGRES_URL.read(environ)))
+    if not groups or (contracts := store.newest_contracts()) is None or (catalogue := store.newest_catalogue()) is None:
+        return _Money()
+    return _Money(contracts[1].currency, stakes(groups, catalogue[1], contracts[1]))
+
+
 def _decisions(environ: Mapping[str, str]) -> PostgresTrafficDecisions:
     return PostgresTrafficDecisions(billing_connector(environ, REVIEWER_ROLE))
 
@@ -99,17 +134,30 @@ def _group_named(name: str, groups: Sequence[ReviewedGroup]) -> TrafficGroup:
     )
 
 
-def _groups_text(groups: Sequence[ReviewedGroup]) -> str:
+def _groups_text(groups: Sequence[ReviewedGroup], money: _Money, expires: Mapping[TrafficGroup, datetime]) -> str:
     if not groups:
         return "no group is under review"
     rows = [
-        (each.group.name, f"{each.group.event_count:,}", f"{each.waiting_count:,}", f"{each.video_count:,}",
-         str(each.points_most), ", ".join(each.event_ids[:2]))
+        (each.group.name, _left_text(expires.get(each.group)), f"{each.group.event_count:,}", f"{each.waiting_count:,}",
+         money.text(each.group), f"{each.video_count:,}", str(each.points_most), ", ".join(each.event_ids[:2]))
         for each in groups[:SHOWN_MAX]
     ]  # fmt: skip
-    header = ("group", "events", "would be billable", "videos", "points", "some events")
+    money_of = "would earn (estimate)"
+    header = ("group", "released in", "events", "would be billable", money_of, "videos", "points", "some events")
     rest = [f"and {len(groups) - SHOWN_MAX} more; --json shows all"] if len(groups) > SHOWN_MAX else []
     return "\n".join([aligned(header, rows, left=1), *rest])
+
+
+def _left_text(released_at: datetime | None) -> str:
+    """Return how long somebody can still decide; a group that no run has noted waits since the newest version."""
+    if released_at is None:
+        return "14 days"
+    left = max(released_at - datetime.now(UTC), timedelta(0))
+    return f"{left.days} days" if left.days else f"{left // timedelta(hours=1)} hours"
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def _report_text(decisions: Sequence[StoredDecision]) -> str:
@@ -149,5 +197,6 @@ def _decision_document(each: StoredDecision) -> dict[str, Any]:
         "actor": each.actor,
         "reason": each.reason,
         "decided_at": each.decided_at.isoformat(),
+        "is_expiry": each.is_expiry,
         "version": each.version,
     }

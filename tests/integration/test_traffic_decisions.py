@@ -4,29 +4,38 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import psycopg2
 import pytest
 
 import jobs.commands.traffic
 from attacks.role_matrix import role_logins
+from batch_layer.judging.ports import ReleasedGroups
 from batch_layer.judging.postgres_group_decisions import PostgresGroupDecisions
 from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions
 from billing.errors import DatabaseRefusedError, RoleRefusedError, StateError
 from billing.postgres_session import connector
+from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from faults.postgres_database import administer
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.refusals import DatabaseRule
-from ingestion.contract.traffic_groups import ReviewedGroup, TrafficDecision, TrafficGroup
+from ingestion.contract.traffic_groups import ReviewedGroup, TrafficDecision, TrafficGroup, WaitingViews
 from jobs.exit_codes import ExitCode
-from tests.billing_postgres import own_database
+from tests.billing_fakes import card_of, catalogue_of, contracts_of
+from tests.billing_postgres import own_database, put_in_force
 from tests.command_runs import RunsCommands
 from tests.postgres_people import login_of, person
 
 GROUP = TrafficGroup(date(2026, 11, 18), "many", "ann", 2, "1f" * 16)
 RELEASED = TrafficDecision(GROUP, TrafficOutcome.RELEASED)
+WAITING = (WaitingViews("v", "FR", 2_000),)
 NAME = "2026-11-18/many/ann/2-1f1f1f1f1f1f"
+
+NINE_VERSIONS = """
+    INSERT INTO published.versions
+        (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)
+    SELECT version, 'batch-' || version, '{}', '[]', '{}', '{}', '{}', '{}' FROM generate_series(1, 9) AS version"""
 
 
 @dataclass
@@ -38,7 +47,7 @@ class Office(RunsCommands):
     url: str
     reviewer: str
     capture: pytest.CaptureFixture[str]
-    groups: list[ReviewedGroup] = field(default_factory=lambda: [ReviewedGroup(GROUP, 1, 1, 60, ("e-1", "e-2"))])
+    groups: list[ReviewedGroup] = field(default_factory=lambda: [ReviewedGroup(GROUP, WAITING, 1, 60, ("e-1", "e-2"))])
 
     def reviewed_groups(self) -> list[ReviewedGroup]:
         return self.groups
@@ -56,7 +65,11 @@ class Office(RunsCommands):
 
 @pytest.fixture
 def office(postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Office]:
-    with own_database(postgres_url) as url, person(url, "viewledger_reviewer", name="max") as reviewer:
+    with (
+        own_database(postgres_url, with_versions=False) as url,
+        person(url, "viewledger_reviewer", name="max") as reviewer,
+    ):
+        administer(url, NINE_VERSIONS)
         office = Office(url, reviewer, capsys)
 
         @contextmanager
@@ -86,6 +99,21 @@ def test_a_group_is_listed_decided_on_once_and_reported(office: Office) -> None:
     assert PostgresGroupDecisions(office.url).all() == {RELEASED}
 
 
+def test_a_group_is_listed_with_what_its_views_would_earn(office: Office) -> None:
+    unknown = office.document("review")
+    assert (unknown["groups"][0]["waiting_count"], unknown["groups"][0]["estimate_micros"]) == (2_000, None)
+    assert unknown["currency"] is None
+    text = office.run("review")[1]
+    assert "would earn (estimate)" in text
+    store = PostgresCatalogueStore(connector(office.url))
+    store.import_catalogue(catalogue_of(v="ann"), "test")
+    store.import_contracts(contracts_of(card_of(3_000_000, FR=5_000_000)))
+    put_in_force(office.url)
+    known = office.document("review")
+    assert (known["groups"][0]["estimate_micros"], known["currency"]) == (10_000_000, "USD")
+    assert "10.000000 USD" in office.run("review")[1]
+
+
 def test_the_report_names_the_version_that_applied_a_decision(office: Office) -> None:
     office.decisions.store(RELEASED, actor="max", reason="seen")
     applied = json.dumps([RELEASED.to_json()])
@@ -97,6 +125,85 @@ def test_the_report_names_the_version_that_applied_a_decision(office: Office) ->
     )
     assert [each.version for each in office.decisions.all()] == [10]
     assert office.decide("--release", reason="seen")[1].endswith("released; version 10 applied it\n")
+
+
+def age(url: str, days: int) -> None:
+    """Move what runs have seen into the past, as only the owner of the database can."""
+    for step in ("DISABLE", "ENABLE"):
+        administer(url, f"ALTER TABLE billing.traffic_sightings {step} TRIGGER USER")
+        if step == "DISABLE":
+            administer(url, f"UPDATE billing.traffic_sightings SET seen_at = seen_at - interval '{days} days'")
+
+
+def test_a_group_that_nobody_decides_on_is_released_after_14_days(office: Office) -> None:
+    batch = PostgresGroupDecisions(office.url)
+    assert batch.noted_hash() is None
+    later = replace(GROUP, event_count=3, set_hash="2e" * 16)
+    batch.note(8, "first", [GROUP, later])
+    assert batch.noted_hash() == "first"
+    assert batch.expire() == ReleasedGroups(0, 0)
+    assert "13 days" in office.run("review")[1]
+    age(office.url, 9)
+    batch.note(9, "second", [GROUP])
+    age(office.url, 4)
+    (listed,) = office.document("review")["groups"]
+    assert datetime.fromisoformat(listed["released_at"]) - datetime.now(UTC) < timedelta(days=1)
+    assert "23 hours" in office.run("review")[1]
+    assert batch.expire() == ReleasedGroups(0, 1), "its first sighting counts, and what is there no more does not wait"
+    age(office.url, 1)
+    assert batch.expire() == ReleasedGroups(1, 0)
+    assert batch.expire() == ReleasedGroups(0, 0)
+    assert batch.all() == {RELEASED}
+    (reported,) = office.document("report")["decisions"]
+    assert (reported["is_expiry"], reported["reason"]) == (True, "nobody decided within 14 days")
+    code, text = office.decide("--confirm")
+    assert (code, "was released before by nobody" in text) == (ExitCode.REFUSED, True)
+    assert office.run("review")[1] == "no group is under review\n"
+
+
+def test_a_decision_of_a_person_ends_the_wait_and_a_set_that_comes_back_waits_from_then(office: Office) -> None:
+    batch = PostgresGroupDecisions(office.url)
+    batch.note(6, "first", [GROUP])
+    age(office.url, 30)
+    batch.note(7, "second", [])
+    batch.note(8, "third", [GROUP])
+    assert batch.expire() == ReleasedGroups(0, 0)
+    office.decide("--confirm")
+    age(office.url, 30)
+    assert batch.expire() == ReleasedGroups(0, 0)
+
+
+def test_a_payee_named_as_the_login_delays_no_expiry(office: Office) -> None:
+    with person(office.url, "viewledger_pipeline", name="batch") as login:
+        batch = PostgresGroupDecisions(login)
+        batch.note(9, "hash", [replace(GROUP, payee_id=name) for name in ("batch", "nobody", "")])
+        age(office.url, 14)
+        assert batch.expire() == ReleasedGroups(3, 0)
+
+
+def test_nobody_but_the_database_writes_an_expiry_or_when_a_group_was_seen(office: Office) -> None:
+    columns = "event_day, rule, payee_id, event_count, set_hash"
+    values = f"'2026-11-18', 'many', 'ann', 2, '{'1f' * 16}'"
+    with person(office.url, "viewledger_pipeline", name="batch") as login:
+        PostgresGroupDecisions(login).note(9, "hash", [GROUP])
+        for url, statement in (
+            (office.reviewer, "SELECT billing.expire_traffic_groups()"),
+            (office.reviewer, f"INSERT INTO billing.traffic_decisions ({columns}, outcome, actor, reason, "
+             f"expired_after_days) VALUES ({values}, 'released', 'max', 'x', 14)"),
+            (login, f"INSERT INTO billing.traffic_decisions ({columns}, outcome, actor, reason) "
+             f"VALUES ({values}, 'released', 'max', 'x')"),
+            (login, f"INSERT INTO billing.traffic_sightings (version, {columns}, is_there, seen_at) "
+             f"VALUES (9, {values}, true, '2026-01-01')"),
+            (login, "UPDATE billing.traffic_sightings SET seen_at = '2026-01-01'"),
+            (login, "DELETE FROM billing.traffic_sightings"),
+        ):  # fmt: skip
+            with (
+                closing(psycopg2.connect(url)) as connection,
+                connection.cursor() as cursor,
+                pytest.raises(psycopg2.Error),
+            ):
+                cursor.execute(statement)
+    assert PostgresGroupDecisions(office.url).all() == frozenset()
 
 
 def test_a_decision_with_another_number_of_events_is_about_another_group(office: Office) -> None:

@@ -114,22 +114,27 @@ DECIDED: dict[TrafficDecision, dict[LogPlace, tuple[object, ...]]] = {}
 
 
 def decide_groups(run: MemoryRun, rng: random.Random, share: float) -> int:
-    """Decide on some of the groups of the current version as a person would; return on how many."""
+    """Decide on some of the groups of the current version as a person would; return on how many.
+
+    The others can be released by expiry.
+    """
     version = run.versions.published[-1]
     rows = stored_rows(run, version)
     groups = groups_of(run.warehouse.tables.at(TRAFFIC_OUTCOMES, version.snapshots[TRAFFIC_OUTCOMES]))
     under_review = {place: row for place, row in rows.items() if row[2] == "review"}
     assert sum(group.event_count for group in groups) == len(under_review)
     chosen = [group for group in groups if rng.random() < share]
-    for group in chosen:
-        decision = TrafficDecision(group, rng.choice([TrafficOutcome.RELEASED, TrafficOutcome.CONFIRMED]))
+    for group in groups:
+        outcome = rng.choice([TrafficOutcome.RELEASED, TrafficOutcome.CONFIRMED])
+        decision = TrafficDecision(group, outcome if group in chosen else TrafficOutcome.RELEASED)
         DECIDED[decision] = {
             place: (day, payee, decision.outcome.value, reason, points)
             for place, (day, payee, _, reason, points) in under_review.items()
             if (day, reason, payee or "") == (group.day, group.reason, group.payee_id)
         }
         assert len(DECIDED[decision]) == group.event_count
-        run.traffic_decisions.decided.add(decision)
+        if group in chosen:
+            run.traffic_decisions.decided.add(decision)
     return len(chosen)
 
 
@@ -236,6 +241,7 @@ def test_after_any_runs_the_traffic_is_that_of_one_count_and_a_rebuild_finds_the
     decided = 0
     for later, count, asked in ((0, 160, None), (0, 60, None), (7, 0, None), (0, 80, month), (35, 20, None)):
         run.log.now += timedelta(days=later)
+        run.traffic_decisions.now = run.log.now
         monkeypatch.setattr(spark_day_traffic, "EVENTS_AT_ONCE", 100 if later or asked else 1_000)
         grow(run, rng, among, count)
         cut_somewhere(run, rng)
@@ -255,7 +261,10 @@ def test_after_any_runs_the_traffic_is_that_of_one_count_and_a_rebuild_finds_the
         seen["invalid"] += rows.where(f"reasons[0].code = '{TOO_MANY}'").count()
         seen["confirmed"] += rows.where(f"reasons[0].code = '{MANY}'").count()
     assert min(seen[name] for name in ("invalid", "confirmed", "under_review", "traffic_pending", "over_cap")) > 5, seen
-    assert len(run.versions.traffic_decided_until(5)) == decided > 2
+    applied, expired = run.versions.traffic_decided_until(5), run.traffic_decisions.expired
+    assert len(applied - expired) == decided > 2
+    assert len(applied & expired) > 1, "groups that nobody decides on are released in the run after 14 days"
+    assert all(each.outcome is TrafficOutcome.RELEASED for each in expired)
     assert rebuild_once(run.ports()).state == "equal"
     by_day = run.versions.published[-1].day_rules
     for day, rules in by_day.items():
@@ -355,6 +364,12 @@ def totals_by_fan(run: MemoryRun, count: int) -> list[tuple[int, int]]:
 def test_decisions_alone_start_a_run_and_move_the_events_of_their_groups(spark: SparkSession, tmp_path: Path) -> None:
     run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, whole_gate, traffic_rules=RULES)
     groups = judged_fans(run, 2)
+    shown = IcebergSettledViews(spark, run.versions.published[-1], tuple).reviewed_groups()
+    assert [each.group for each in shown] == sorted(groups)
+    for each in shown:
+        assert [(views.country, views.view_count) for views in each.waiting] == [("ZZ", 1)] * each.waiting_count
+        assert (each.waiting_count, each.video_count) == (2, 2)
+        assert {f"v{uuid.UUID(event_id).int}" for event_id in each.event_ids} == {one.video_id for one in each.waiting}
     before = totals_by_fan(run, 2)
     outcomes = (TrafficOutcome.RELEASED, TrafficOutcome.CONFIRMED)
     decisions = {TrafficDecision(group, outcome) for group, outcome in zip(groups, outcomes, strict=True)}
@@ -378,6 +393,28 @@ def test_decisions_alone_start_a_run_and_move_the_events_of_their_groups(spark: 
         assert newest.day_rules[group.day].seen != first.day_rules[group.day].seen
         assert len([row for row in rows if (row[0], row[2]) == (group.day, outcome)]) == group.event_count
     assert rebuild_once(run.ports()).state == "equal"
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_a_group_that_nobody_decides_on_is_released_after_14_days_by_a_run_of_its_own(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, whole_gate, traffic_rules=RULES)
+    (group,) = judged_fans(run)
+    (before,), clock = totals_by_fan(run, 1), run.traffic_decisions
+    assert (run_once(run.ports(), TOPIC).state, clock.seen_at) == ("nothing_new", {group: clock.now})
+    clock.now += timedelta(days=14) - timedelta(seconds=1)
+    waits = run_once(run.ports(), TOPIC)
+    assert (waits.state, waits.expiring_group_count) == ("nothing_new", 1)
+    clock.now += timedelta(seconds=1)
+    expires = run_once(run.ports(), TOPIC)
+    assert (expires.version, expires.expiring_group_count) == (2, 0)
+    assert run.versions.published[-1].traffic_decisions == (TrafficDecision(group, TrafficOutcome.RELEASED),)
+    assert totals_by_fan(run, 1) == [(before[0], before[1] + 2)]
+    assert rebuild_once(run.ports()).state == "equal"
+    clock.now += timedelta(days=99)
+    assert run_once(run.ports(), TOPIC).state == "nothing_new"
+    assert len(clock.expired) == 1
 
 
 @pytest.mark.usefixtures("empty_tables")

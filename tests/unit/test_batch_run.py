@@ -236,6 +236,21 @@ def test_a_decision_about_a_late_event_judges_the_days_that_would_have_seen_it()
     assert fake.warehouse.judged_days[1:] == fake.warehouse.judged_days[:1]
 
 
+def test_groups_are_noted_once_by_the_run_after_their_version_and_expire_into_a_version_of_their_own() -> None:
+    fake = ruled()
+    group = TrafficGroup(DAY, "many", "ann", 2, "1f" * 16)
+    fake.warehouse.groups, clock = [group], fake.traffic_decisions
+    run(fake)
+    run(fake)
+    assert [number for number, _ in clock.noted] == [1], "the outcomes of version 1 did not change"
+    clock.now += timedelta(days=13)
+    assert (run(fake).state, run(fake).expiring_group_count) == ("nothing_new", 1)
+    clock.now += timedelta(days=1)
+    assert run(fake).state == "published"
+    assert "1 groups of traffic expired" in fake.line("cut")
+    assert fake.versions.published[-1].traffic_decisions == (TrafficDecision(group, TrafficOutcome.RELEASED),)
+
+
 def test_nothing_new_publishes_nothing_and_opens_no_branch() -> None:
     fake = published(2, 1)
     assert run(fake).state == "nothing_new"

@@ -228,7 +228,7 @@ def count_since(client: redis.Redis, namespace: str, video_ids: list[str]) -> No
         for partition in range(PARTITIONS):
             prefix = f"{{{namespace}:{partition}}}"
             state = {"position": 9_000, "segment": OFFSET_END, "appended_at_ms": now_ms, "applied_at_ms": now_ms}
-            pipeline.hset(f"{prefix}:state", mapping=state)
+            pipeline.hset(f"{prefix}:state", items=[each for pair in state.items() for each in pair])
             pipeline.zadd(f"{prefix}:segments", {str(OFFSET_END): OFFSET_END})
         for video_id in video_ids:
             partition = partition_of(video_id.encode(), PARTITIONS)

@@ -115,6 +115,7 @@ def send(environ: Mapping[str, str], topic: str, count: int) -> None:
 
 def measure(count: int, settings: Mapping[str, str], cluster: SparkCluster, namenode_http: int) -> None:
     """Run and rebuild; print time, bytes and memory. Raises SystemExit for a difference."""
+    words: tuple[str, ...]
     for words in (("batch", "run"), ("rebuild", "batch")):
         started = time.monotonic()
         child = subprocess.Popen(

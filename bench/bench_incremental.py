@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -23,7 +24,8 @@ from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.run.run import run_once
 from ingestion.contract.offsets import OffsetVector
-from tests.spark_fixtures import TOPIC, MemoryRun, spark_jars
+from tests.batch_fakes import TOPIC
+from tests.spark_fixtures import MemoryRun, spark_jars
 
 PARTITION_COUNT = 12
 DAYS = 35
@@ -142,7 +144,8 @@ def measured(history: int, new: int, part: int) -> float:
 
 def bytes_read(spark: SparkSession) -> int:
     """Return how many bytes all tasks have read from files so far."""
-    statistics = spark._jvm.org.apache.hadoop.fs.FileSystem.getGlobalStorageStatistics().iterator()
+    java: Any = spark._jvm
+    statistics = java.org.apache.hadoop.fs.FileSystem.getGlobalStorageStatistics().iterator()
     total = 0
     while statistics.hasNext():
         found = statistics.next().getLong("bytesRead")

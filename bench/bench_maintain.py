@@ -25,7 +25,9 @@ from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.lake.tables import VIEWS_BY_VIDEO
 from batch_layer.maintaining.compact import CompactionPorts
 from batch_layer.maintaining.compaction import CompactionLimits
+from batch_layer.maintaining.erase import ErasurePorts
 from batch_layer.maintaining.iceberg_compaction import IcebergCompaction
+from batch_layer.maintaining.iceberg_erasure import IcebergErasure
 from batch_layer.maintaining.iceberg_upkeep import IcebergUpkeep
 from batch_layer.maintaining.maintain import MaintenancePorts, maintain_once
 from batch_layer.maintaining.postgres_expiry import PostgresExpiry
@@ -43,7 +45,7 @@ from jobs.settings.declared.pipeline import COMPACTION_FILES, COMPACTION_GIB
 from jobs.settings.state_home import state_home
 from tests.batch_fakes import Found, FoundInChange
 
-APART = timedelta(hours=12)
+APART, RETENTION = timedelta(hours=12), timedelta(days=400)
 VIDEOS = [f"video-{number:05d}" for number in range(200)]
 CHANGED, BRANCH = 20, "run_bench"
 COUNTS = """
@@ -109,8 +111,8 @@ class Archive:
         number = current.version + 1 if current else 1
         self._snapshots = dict(current.snapshots) if current else self._snapshots
         chosen = self._random.sample(VIDEOS, CHANGED)
-        columns = "video_id string, views bigint, billable_views bigint"
-        rows = self._spark.createDataFrame([(each, number, number) for each in chosen], columns)
+        columns = "video_id string, views bigint, billable_views bigint, watched_seconds bigint"
+        rows = self._spark.createDataFrame([(each, number, number, 60 * number) for each in chosen], columns)
         table, base = f"ledger.views.{VIEWS_BY_VIDEO}", self._snapshots[VIEWS_BY_VIDEO]
         self._spark.sql(f"ALTER TABLE {table} CREATE OR REPLACE BRANCH {BRANCH} AS OF VERSION {base}")
         changes = self._tables
@@ -145,26 +147,39 @@ class Archive:
 
     def maintain(self) -> None:
         """Do a maintenance that removes at once what expires."""
+        upkeep = IcebergUpkeep(self._spark)
+        reconcile = ReconcilePorts(
+            versions=self._store,
+            reconciliations=self._reconciliations,
+            archive=Found(),
+            comparison=Found(),
+            changes=FoundInChange(),
+            ledger=Found(),
+            progress=lambda stage, text: None,
+        )
         maintain_once(
             MaintenancePorts(
                 versions=self._store,
                 expiry=self._expiry,
-                tables=IcebergUpkeep(self._spark),
+                tables=upkeep,
                 compaction=CompactionPorts(
                     IcebergCompaction(self._spark),
-                    ReconcilePorts(
-                        versions=self._store,
-                        reconciliations=self._reconciliations,
-                        archive=Found(),
-                        comparison=Found(),
-                        changes=FoundInChange(),
-                        ledger=Found(),
-                        progress=lambda stage, text: None,
-                    ),
-                    CompactionLimits(COMPACTION_FILES.default, COMPACTION_GIB.default << 30),
+                    reconcile,
+                    CompactionLimits(COMPACTION_FILES.read({}), COMPACTION_GIB.read({}) << 30),
                     lambda: self._now,
                 ),
-                metrics=PrometheusMaintenanceMetrics(self._warehouse.parent / "maintenance.prom"),
+                erasure=ErasurePorts(
+                    tables=IcebergErasure(self._spark),
+                    upkeep=upkeep,
+                    needs=self._expiry,
+                    reconcile=reconcile,
+                    progress=lambda stage, text: None,
+                    clock=lambda: self._now,
+                    grace=timedelta(0),
+                    retention=RETENTION,
+                    allowed_lateness=timedelta(hours=48),
+                ),
+                metrics=PrometheusMaintenanceMetrics(self._warehouse.parent / "maintenance.prom", RETENTION),
                 progress=lambda stage, text: None,
                 clock=lambda: datetime.now(UTC),
                 grace=timedelta(0),

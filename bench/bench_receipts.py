@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 
@@ -71,10 +72,8 @@ def measure_work(rounds: int) -> None:
         admitted = admitted_events(count)
         for with_paths in (False, True):
             made = msgspec.json.encode(given(admitted, sign, with_paths=with_paths))
-            micros = best_micros(
-                lambda admitted=admitted, with_paths=with_paths: given(admitted, sign, with_paths=with_paths), rounds
-            )
-            read = best_micros(lambda made=made: read_receipt(made, read_signed), rounds)
+            micros = best_micros(partial(given, admitted, sign, with_paths=with_paths), rounds)
+            read = best_micros(partial(read_receipt, made, read_signed), rounds)
             form = "with paths" if with_paths else "whole"
             print(f"{count} events, {form}: made in {micros:.1f} µs, {len(made):,} bytes, read in {read:.1f} µs")
 

@@ -20,6 +20,7 @@ from bench.bench_produce import SEED, event_json, feed
 from billing.books.postgres_books import PostgresBooks
 from billing.books.run_posting import post_bills
 from billing.postgres_session import connector
+from ingestion.contract.brokers import Brokers
 from ingestion.contract.periods import Period
 from ingestion.file_feed import Line
 from ingestion.kafka_producer import KafkaEventLog
@@ -68,7 +69,7 @@ def events_in_kafka(folder: Path, bootstrap: tuple[str, ...], count: int) -> Non
         admin.wait_for_topics([topic], timeout_ms=10_000)
     keys = [generator.randbytes(8).hex()[:11] for _ in range(2_000)]
     lines = [Line(number + 1, event_json(generator, generator.choice(keys))) for number in range(count)]
-    with closing(KafkaEventLog.connect(bootstrap, topic, deadline_ms=30_000)) as log:
+    with closing(KafkaEventLog.connect(Brokers(bootstrap), topic, deadline_ms=30_000)) as log:
         feed(log, lines)
     stored = sum(each.stat().st_size for each in folder.rglob(f"{topic}-*/*.log"))
     sent = sum(len(each.raw) for each in lines)

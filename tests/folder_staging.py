@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from batch_layer.versions.day_changes import DayChange, InvalidChange
 from batch_layer.versions.ports import VideoCount
@@ -37,10 +38,10 @@ class FolderStaging:
         for path in self.folder.iterdir():
             path.unlink()
 
-    def _store(self, kind: str, run_id: str, piece: int, rows: list) -> int:
+    def _store(self, kind: str, run_id: str, piece: int, rows: list[Any]) -> int:
         (self.folder / f"{kind}-{run_id}-{piece}").write_bytes(pickle.dumps(rows))
         return len(rows)
 
-    def _rows(self, kind: str, run_id: str) -> list:
+    def _rows(self, kind: str, run_id: str) -> list[Any]:
         pieces = sorted(self.folder.glob(f"{kind}-{run_id}-*"))
         return [row for path in pieces for row in pickle.loads(path.read_bytes())]  # noqa: S301 - written above

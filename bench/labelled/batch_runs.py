@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as midnight
 from pathlib import Path
@@ -22,6 +23,7 @@ from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.run.run import run_once
 from batch_layer.traffic.day_events import DayEvent
 from ingestion.contract.counting import VideoFacts
+from ingestion.contract.traffic_policy import SHIPPED
 from jobs.wiring.traffic_rules import traffic_rules
 from tests.batch_fakes import TOPIC
 from tests.spark_fixtures import MemoryRun, spark_jars
@@ -44,7 +46,7 @@ class Cost(NamedTuple):
 def costs(events: Sequence[DayEvent]) -> Iterator[tuple[str, Cost]]:
     """Yield the cost of a run without day rules and of one with, in a Spark that has done both before."""
     first, last = min(each.event_day for each in events), max(each.event_day for each in events)
-    both = {"without": NO_TRAFFIC_RULES, "with": traffic_rules(first)}
+    both = {"without": NO_TRAFFIC_RULES, "with": traffic_rules([replace(SHIPPED, effective_from_on=first)])}
     settled = datetime.combine(last + timedelta(days=2), midnight(), UTC)
     with _session() as spark:
         for name, rules in both.items():

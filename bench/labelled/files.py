@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from batch_layer.traffic.day_events import DayEvent
 from bench.labelled.world import Label
@@ -33,7 +34,7 @@ def read_events(folder: Path) -> Iterator[tuple[DayEvent, Label, bool]]:
                 yield _event(raw, number, *videos[raw["video_id"]]), label, is_invalid
 
 
-def _event(raw: dict, number: int, payee: str, length: int) -> DayEvent:
+def _event(raw: dict[str, Any], number: int, payee: str, length: int) -> DayEvent:
     happened = datetime.fromisoformat(raw["timestamp"])
     host = (raw.get("referrer") or "").removeprefix("https://").split("/")[0]
     return DayEvent(

@@ -87,6 +87,8 @@ class FakeFinance:
         self._needs_postgres()
         if kind == "late_event":
             return WaitingPage((), 0, 0, None, None)
+        if kind == "conflict" and period == NOVEMBER:
+            return WaitingPage((), 0, 12, 7, COUNTED_AT)
         if kind == "traffic_group":
             name = "2026-10-03/crowd/ann/40-0123456789ab"
             row = WaitingRow(name, COUNTED_AT, None, 40, "ann", "", "", "one_place")

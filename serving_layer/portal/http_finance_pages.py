@@ -1,5 +1,6 @@
 """The pages of finance: close the month, and what waits for a decision."""
 
+from dataclasses import dataclass
 from functools import partial
 
 from starlette.responses import Response
@@ -13,7 +14,7 @@ APPROVALS, WAITING = "/portal/operator/approvals", "/portal/finance/waiting"
 CHECKS = {
     "settled": ("Settled to the end", "", ""),
     "judged": ("Traffic judged", "", ""),
-    "traffic_groups": ("Groups under review", f"{WAITING}/traffic-groups", "traffic groups decide"),
+    "traffic_groups": ("Groups under review", f"{WAITING}/traffic-groups", "traffic decide"),
     "conflicts": ("Conflicts", f"{WAITING}/conflicts", "billing conflicts decide"),
     "late_events": ("Late events", f"{WAITING}/late-events", "billing late decide"),
     "reconciled": ("Everything reconciled", "", "reconcile"),
@@ -33,12 +34,41 @@ STEPS = {
     "pay": ("Pay", "", "billing payouts create"),
     "reconcile": ("Reconcile with the bank", "", "billing payouts reconcile"),
 }
+
+
+@dataclass(frozen=True)
+class WaitingKind:
+    """A kind of what waits, with its commands; `PERIOD` in them is the period of the page."""
+
+    kind: str
+    heading: str
+    decide: str
+    """Places are named: without one, the command decides on all of the period."""
+    review: str
+    """Lists them from the tables, beyond what a night lists."""
+
+
 KINDS = {
-    "late-events": ("late_event", "Late events", "billing late decide --period PERIOD --as accepted"),
-    "conflicts": ("conflict", "Conflicts", "billing conflicts decide --period PERIOD"),
-    "traffic-groups": ("traffic_group", "Groups of traffic under review", "traffic groups decide"),
+    "late-events": WaitingKind(
+        "late_event",
+        "Late events",
+        "billing late decide --period PERIOD --event PLACE --as accepted|rejected --reason WHY",
+        "billing late list --period PERIOD",
+    ),
+    "conflicts": WaitingKind(
+        "conflict",
+        "Conflicts",
+        "billing conflicts decide --period PERIOD [--event PLACE] --reason WHY",
+        "billing conflicts list --period PERIOD",
+    ),
+    "traffic-groups": WaitingKind(
+        "traffic_group",
+        "Groups of traffic under review",
+        "traffic decide --group NAME --release|--confirm --reason WHY",
+        "traffic review",
+    ),
 }
-"""Word in the address → the kind, the heading, the command that decides."""
+"""By the word in the address."""
 
 
 def finance_routes(portal: Portal) -> list[GuardedRoute]:
@@ -72,12 +102,13 @@ async def _waiting(visit: Visit) -> Response:
     period = _period(visit)
     if isinstance(period, Response):
         return period
-    kind, heading, command = found
-    page = await visit.ask(None, visit.portal.finance.waiting, kind, period)
+    page = await visit.ask(None, visit.portal.finance.waiting, found.kind, period)
     if page is None:
         return visit.problem(503, "Not now", "The books cannot be read now; try again shortly.")
-    command = command.replace("PERIOD", str(period) if period else "PERIOD")
-    return visit.page("waiting.html", page=page, kind=kind, heading=heading, command=command, period=period)
+    decide, review = (
+        command.replace("PERIOD", str(period)) if period else command for command in (found.decide, found.review)
+    )
+    return visit.page("waiting.html", page=page, found=found, decide=decide, review=review, period=period)
 
 
 def _period(visit: Visit) -> Period | Response | None:

@@ -83,7 +83,9 @@ def test_what_waits_is_listed_with_the_rest_counted(client: TestClient) -> None:
     assert "1 of 575 that wait, and 12 of any day beyond the list, as of version 7" in shown
     assert "3:1721" in shown
     assert "differs in view_duration" in shown
-    assert "billing conflicts decide --period 2026-10-01/2026-11-01" in shown
+    assert "billing conflicts decide --period 2026-10-01/2026-11-01 [--event PLACE] --reason WHY" in shown
+    beyond = text(client.get("/portal/finance/waiting/conflicts?period=2026-11").text)
+    assert "12 of any day are beyond the list. billing conflicts list --period 2026-11-01/2026-12-01 shows" in beyond
     assert "one place" in text(client.get("/portal/finance/waiting/traffic-groups").text)
 
 

@@ -105,13 +105,22 @@ class FakeFinance:
         return [SEPTEMBER, OCTOBER]
 
     def statements(
-        self, *, search: str, state: str, period: Period | None, order: str, offset: int, count_max: int
+        self,
+        *,
+        search: str,
+        payee_id: str,
+        state: str,
+        period: Period | None,
+        order: str,
+        offset: int,
+        count_max: int,
     ) -> RowPage[StatementRow]:
         self._needs_postgres()
         found = [
             each
             for each in STATEMENTS
             if search in f"{each.payee_id} {each.payee_name}"
+            and payee_id in ("", each.payee_id)
             and state in ("", each.state)
             and period in (None, each.period)
         ]
@@ -120,12 +129,17 @@ class FakeFinance:
         sums = [(each.state, each.currency, each.payable_micros) for each in found]
         return RowPage(tuple(found[offset : offset + count_max]), _sums(sums))
 
-    def payments(self, *, search: str, state: str, batch_id: str, offset: int, count_max: int) -> RowPage[PaymentRow]:
+    def payments(
+        self, *, search: str, payee_id: str, state: str, batch_id: str, offset: int, count_max: int
+    ) -> RowPage[PaymentRow]:
         self._needs_postgres()
         found = [
             each
             for each in PAYMENTS
-            if search in each.payee_id and state in ("", each.state) and batch_id in ("", each.batch_id)
+            if search in f"{each.payee_id} {each.payee_name}"
+            and payee_id in ("", each.payee_id)
+            and state in ("", each.state)
+            and batch_id in ("", each.batch_id)
         ]
         sums = [(each.state, each.currency, each.amount_micros) for each in found]
         return RowPage(tuple(found[offset : offset + count_max]), _sums(sums))
@@ -169,6 +183,10 @@ PAYMENTS = [
     ),
     PaymentRow(
         "i2", "VL-EUR-20261201-1", "bob", "Bob", "EUR", 7_000_000, date(2026, 12, 1), "written", "settled", "",
+        COUNTED_AT,
+    ),
+    PaymentRow(
+        "i3", "VL-EUR-20261201-2", "joanne", "Joanne", "EUR", 3_000_000, date(2026, 12, 1), "made", "instructed", "",
         COUNTED_AT,
     ),
 ]  # fmt: skip

@@ -28,6 +28,8 @@ class StatementFilter:
 
     search: str = ""
     """A part of the payee's id or name."""
+    payee_id: str = ""
+    """This payee alone."""
     state: str = ""
     period: Period | None = None
 
@@ -38,6 +40,8 @@ class PaymentFilter:
 
     search: str = ""
     """A part of the payee's id or name."""
+    payee_id: str = ""
+    """This payee alone."""
     state: str = ""
     batch_id: str = ""
 

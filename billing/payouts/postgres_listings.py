@@ -24,7 +24,8 @@ _PAYEES_IN_FORCE = """
     SELECT payee_id, name, country FROM billing.payees
     WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogues_in_force)"""
 _FOUND_BY = """
-    (%(search)s = '' OR position(lower(%(search)s) IN lower(x.payee_id)) > 0
+    (%(payee)s = '' OR x.payee_id = %(payee)s)
+    AND (%(search)s = '' OR position(lower(%(search)s) IN lower(x.payee_id)) > 0
      OR position(lower(%(search)s) IN lower(coalesce(p.name, ''))) > 0)"""
 _STATEMENTS = f"""
     WITH p AS ({_PAYEES_IN_FORCE}), found AS MATERIALIZED (
@@ -96,20 +97,33 @@ class PostgresListings:
     def statements(self, wanted: StatementFilter, order: StatementOrder, part: RowRange) -> Listing[FoundStatement]:
         """Return a part of the statements that a filter lets through; the sums are payable."""
         start, end = (wanted.period.start_on, wanted.period.end_on) if wanted.period else (None, None)
-        given = {"search": wanted.search, "state": wanted.state, "start": start, "end": end, **_parameters(part)}
+        given = {
+            "search": wanted.search,
+            "payee": wanted.payee_id,
+            "state": wanted.state,
+            "start": start,
+            "end": end,
+            **_parameters(part),
+        }
         rows, sums = self._read(_STATEMENT_ROWS.format(order=_STATEMENT_ORDER[order]), _STATEMENT_SUMS, given)
         values: list[list[Any]] = [[*row[:3], Period(*row[3:5]), *row[5:]] for row in rows]
         return Listing([FoundStatement(*each) for each in values], sums)
 
     def payments(self, wanted: PaymentFilter, part: RowRange) -> Listing[FoundPayment]:
         """Return a part of the payments that a filter lets through, the newest batch first."""
-        given = {"search": wanted.search, "state": wanted.state, "batch": wanted.batch_id, **_parameters(part)}
+        given = {
+            "search": wanted.search,
+            "payee": wanted.payee_id,
+            "state": wanted.state,
+            "batch": wanted.batch_id,
+            **_parameters(part),
+        }
         rows, sums = self._read(_PAYMENT_ROWS, _PAYMENT_SUMS, given)
         return Listing([FoundPayment(*row) for row in rows], sums)
 
     def payees(self, search: str, part: RowRange) -> Listing[FoundPayee]:
         """Return a part of the payees of the catalogue in force, and of others who are owed something, by id."""
-        rows, sums = self._read(_PAYEE_ROWS, _PAYEE_SUMS, {"search": search, **_parameters(part)})
+        rows, sums = self._read(_PAYEE_ROWS, _PAYEE_SUMS, {"search": search, "payee": "", **_parameters(part)})
         return Listing([FoundPayee(*row) for row in rows], sums)
 
     def _read(self, rows: str, sums: str, given: dict[str, Any]) -> tuple[list[tuple[Any, ...]], list[StateSum]]:

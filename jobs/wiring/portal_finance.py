@@ -78,16 +78,27 @@ class PortalFinance:
         return self._books.billed_periods()
 
     def statements(
-        self, *, search: str, state: str, period: Period | None, order: str, offset: int, count_max: int
+        self,
+        *,
+        search: str,
+        payee_id: str,
+        state: str,
+        period: Period | None,
+        order: str,
+        offset: int,
+        count_max: int,
     ) -> RowPage[StatementRow]:
         """See the port."""
-        wanted, part = StatementFilter(search, state, period), RowRange(offset, count_max)
+        wanted, part = StatementFilter(search, payee_id, state, period), RowRange(offset, count_max)
         found = self._listings.statements(wanted, StatementOrder(order), part)
         return RowPage(tuple(StatementRow(**vars(each)) for each in found.rows), _sums(found.sums))
 
-    def payments(self, *, search: str, state: str, batch_id: str, offset: int, count_max: int) -> RowPage[PaymentRow]:
+    def payments(
+        self, *, search: str, payee_id: str, state: str, batch_id: str, offset: int, count_max: int
+    ) -> RowPage[PaymentRow]:
         """See the port."""
-        found = self._listings.payments(PaymentFilter(search, state, batch_id), RowRange(offset, count_max))
+        wanted = PaymentFilter(search, payee_id, state, batch_id)
+        found = self._listings.payments(wanted, RowRange(offset, count_max))
         return RowPage(tuple(PaymentRow(**vars(each)) for each in found.rows), _sums(found.sums))
 
     def payees(self, *, search: str, offset: int, count_max: int) -> RowPage[PayeeRow]:

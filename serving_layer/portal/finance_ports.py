@@ -27,14 +27,25 @@ class FinanceReads(Protocol):
         """Return every period that was ever billed, the oldest first."""
 
     def statements(
-        self, *, search: str, state: str, period: Period | None, order: str, offset: int, count_max: int
+        self,
+        *,
+        search: str,
+        payee_id: str,
+        state: str,
+        period: Period | None,
+        order: str,
+        offset: int,
+        count_max: int,
     ) -> RowPage[StatementRow]:
         """Return statements whose payee's id or name contains `search`; an empty value sets no condition.
 
+        `payee_id`: those of this payee alone.
         `order`: `period` (the newest first), `payable` (the largest first) or `payee`.
         """
 
-    def payments(self, *, search: str, state: str, batch_id: str, offset: int, count_max: int) -> RowPage[PaymentRow]:
+    def payments(
+        self, *, search: str, payee_id: str, state: str, batch_id: str, offset: int, count_max: int
+    ) -> RowPage[PaymentRow]:
         """Return payments, the newest batch first."""
 
     def payees(self, *, search: str, offset: int, count_max: int) -> RowPage[PayeeRow]:

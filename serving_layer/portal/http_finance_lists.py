@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import is_name
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.portal.finance_records import PayeeRow, PaymentRow, RowPage, StatementRow
@@ -23,6 +24,8 @@ ROWS_SHOWN = 100
 FILE_ROWS_MAX = 50_000
 PAGES_MAX = 1_000_000
 TEXT_LENGTH_MAX = 200
+TEXTS = {"search": "A search", "payee": "A payee's id", "batch": "The id of a batch"}
+"""Parameter of any text → its name for people."""
 STATES = ("calculated", "in_review", "held", "approved", "finalised", "paid", "voided", "superseded")
 PAYMENT_STATES = ("instructed", "settled", "rejected", "returned", "voided")
 ORDERS = {"period": "newest period first", "payable": "largest first", "payee": "by payee"}
@@ -64,7 +67,7 @@ async def finance_statements(visit: Visit) -> Response:
 
 
 async def _statements(visit: Visit) -> Asked | Response:
-    search, state, order, text = (_text(visit, name) for name in ("search", "state", "order", "period"))
+    search, payee, state, order, text = _texts(visit, "search", "payee", "state", "order", "period")
     if state and state not in STATES:
         return visit.problem(422, "No such state", f"`state` is one of {', '.join(STATES)}.")
     if order and order not in ORDERS:
@@ -79,6 +82,7 @@ async def _statements(visit: Visit) -> Asked | Response:
     def read(offset: int, count_max: int) -> RowPage[StatementRow]:
         return finance.statements(
             search=search,
+            payee_id=payee,
             state=state,
             period=period,
             order=order or "period",
@@ -87,29 +91,41 @@ async def _statements(visit: Visit) -> Asked | Response:
         )
 
     shown = period_text(period.start_on, period.end_on) if period else ALL
-    query = {"search": search, "state": state, "period": shown, "order": order or "period"}
+    query = {"search": search, "payee": payee, "state": state, "period": shown, "order": order or "period"}
     return Asked(read, query, {"periods": periods, "period": period, "states": STATES, "orders": ORDERS})
 
 
 async def _payments(visit: Visit) -> Asked | Response:
-    search, state, batch = (_text(visit, name) for name in ("search", "state", "batch"))
+    search, payee, state, batch = _texts(visit, "search", "payee", "state", "batch")
     if state and state not in PAYMENT_STATES:
         return visit.problem(422, "No such state", f"`state` is one of {', '.join(PAYMENT_STATES)}.")
 
     def read(offset: int, count_max: int) -> RowPage[PaymentRow]:
-        payments = visit.portal.finance.payments
-        return payments(search=search, state=state, batch_id=batch, offset=offset, count_max=count_max)
+        return visit.portal.finance.payments(
+            search=search, payee_id=payee, state=state, batch_id=batch, offset=offset, count_max=count_max
+        )
 
-    return Asked(read, {"search": search, "state": state, "batch": batch}, {"states": PAYMENT_STATES})
+    query = {"search": search, "payee": payee, "state": state, "batch": batch}
+    return Asked(read, query, {"states": PAYMENT_STATES})
 
 
 async def _payees(visit: Visit) -> Asked | Response:
-    search = _text(visit, "search")
+    (search,) = _texts(visit, "search")
 
     def read(offset: int, count_max: int) -> RowPage[PayeeRow]:
         return visit.portal.finance.payees(search=search, offset=offset, count_max=count_max)
 
     return Asked(read, {"search": search}, {})
+
+
+async def _asked(visit: Visit, ask: Ask) -> Asked | Response:
+    """Return the list that the address names, or the page that says what is wrong with it."""
+    for name, label in TEXTS.items():
+        (text,) = _texts(visit, name)
+        if text and not is_name(text, most=TEXT_LENGTH_MAX):
+            allowed = f"{label} has at most {TEXT_LENGTH_MAX} characters that can be shown."
+            return visit.problem(422, "Not a search", allowed)
+    return await ask(visit)
 
 
 def _page_of(ask: Ask, template: str) -> Handler:
@@ -119,7 +135,7 @@ def _page_of(ask: Ask, template: str) -> Handler:
         number = visit.request.query_params.get("page", "1")
         if not is_number(number) or not 1 <= int(number) <= PAGES_MAX:
             return visit.problem(422, "No such page", f"`page` is a whole number from 1 to {PAGES_MAX:,}.")
-        asked = await ask(visit)
+        asked = await _asked(visit, ask)
         if isinstance(asked, Response):
             return asked
         offset = (int(number) - 1) * ROWS_SHOWN
@@ -146,7 +162,7 @@ def _file_of(ask: Ask, name: str, row: type) -> Handler:
     """Return the handler of a list as CSV: all rows that the conditions let through, at most 50,000."""
 
     async def handler(visit: Visit) -> Response:
-        asked = await ask(visit)
+        asked = await _asked(visit, ask)
         if isinstance(asked, Response):
             return asked
         page = await visit.ask(None, asked.read, 0, FILE_ROWS_MAX)
@@ -176,5 +192,6 @@ def _cell(value: object) -> object:
     return period_text(value.start_on, value.end_on) if isinstance(value, Period) else value
 
 
-def _text(visit: Visit, name: str) -> str:
-    return visit.request.query_params.get(name, "").strip()[:TEXT_LENGTH_MAX]
+def _texts(visit: Visit, *names: str) -> list[str]:
+    """Return parameters of the address that `_asked` let through; empty without one."""
+    return [visit.request.query_params.get(name, "").strip() for name in names]

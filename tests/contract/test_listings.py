@@ -60,6 +60,8 @@ def test_statements_are_listed_in_each_order(url: str) -> None:
 
 def test_statements_are_found_by_payee_state_and_period(url: str) -> None:
     assert found(url, search="BOB", period=OCTOBER) == [("bob", "10")]
+    assert found(url, payee_id="bob", period=OCTOBER) == [("bob", "10")]
+    assert found(url, payee_id="bo") == []
     assert found(url, search="channel b") == [("bob", "11"), ("bob", "10")]
     assert found(url, state="in_review") == [("eve", "10")]
     assert found(url, search="%") == []
@@ -88,6 +90,8 @@ def test_payments_show_batch_state_and_reason(url: str) -> None:
     assert listings(url).payments(PaymentFilter(state="settled"), ALL).rows == []
     assert len(listings(url).payments(PaymentFilter(batch_id=row.batch_id, search="an"), ALL).rows) == 1
     assert listings(url).payments(PaymentFilter(search="bob"), ALL).rows == []
+    assert len(listings(url).payments(PaymentFilter(payee_id="ann"), ALL).rows) == 1
+    assert listings(url).payments(PaymentFilter(payee_id="an"), ALL).rows == []
 
 
 def test_payees_are_those_of_the_catalogue_and_those_who_are_owed_something(url: str) -> None:
@@ -106,7 +110,7 @@ def test_payees_are_those_of_the_catalogue_and_those_who_are_owed_something(url:
 def test_the_portal_reads_them_through_its_port(url: str) -> None:
     finance = PortalFinance(url, timedelta(hours=24))
     assert list(finance.billed_periods()) == [OCTOBER, NOVEMBER]
-    page = finance.statements(search="", state="", period=NOVEMBER, order="payee", offset=0, count_max=10)
+    page = finance.statements(search="", payee_id="", state="", period=NOVEMBER, order="payee", offset=0, count_max=10)
     assert [each.payee_name for each in page.rows] == ["Channel ann", "Channel bob"]
-    assert finance.payments(search="", state="", batch_id="", offset=0, count_max=10).count == 0
+    assert finance.payments(search="", payee_id="", state="", batch_id="", offset=0, count_max=10).count == 0
     assert finance.payees(search="zoe", offset=0, count_max=10).count == 1

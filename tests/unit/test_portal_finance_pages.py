@@ -173,8 +173,38 @@ def test_payees_have_their_balances_and_what_is_on_hold(client: TestClient) -> N
     page = client.get("/portal/finance/payees").text
     assert "5.00" in page
     assert "1.00" in page
-    assert 'href="/portal/statements?period=all&amp;search=ann"' in page
+    assert 'href="/portal/statements?period=all&amp;payee=ann"' in page
+    assert 'href="/portal/finance/payments?payee=ann"' in page
     assert "No payee is like this." in client.get("/portal/finance/payees?search=zoe").text
+
+
+def test_a_payees_link_shows_their_rows_and_nobody_elses(client: TestClient) -> None:
+    assert "1 to 2 of 2" in text(client.get("/portal/finance/payments?search=ann").text)
+    page = client.get("/portal/finance/payments?payee=ann").text
+    assert "1 to 1 of 1" in text(page)
+    assert "joanne" not in page
+    assert 'name="payee" value="ann"' in page
+    assert 'href="/portal/finance/payments.csv?payee=ann"' in page
+    assert len(client.get("/portal/finance/payments.csv?payee=ann").text.splitlines()) == 2
+    assert "1 to 1 of 1" in text(client.get("/portal/statements?period=all&payee=p007").text)
+    assert "0 in all" in text(client.get("/portal/statements?period=all&payee=p00").text)
+
+
+SEARCHES = [
+    *(f"{path}?search" for path in (*LISTS, "/portal/finance/payees.csv", "/portal/finance/statements.csv")),
+    *(f"/portal/finance/payments{kind}?{name}" for kind in ("", ".csv") for name in ("search", "payee", "batch")),
+    "/portal/statements?payee",
+]
+
+
+@pytest.mark.parametrize("address", SEARCHES)
+@pytest.mark.parametrize("value", ["%00", "a%00b", "x" * 201, "%E2%80%AE"])
+def test_a_search_that_no_database_takes_is_refused_with_what_is_allowed(
+    client: TestClient, address: str, value: str
+) -> None:
+    answer = client.get(f"{address}={value}")
+    assert answer.status_code == 422
+    assert "has at most 200 characters that can be shown." in answer.text
 
 
 @pytest.mark.parametrize("path", LISTS)

@@ -2,16 +2,17 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from batch_layer.errors import AtWorkError, RefusedError
 from batch_layer.judging.postgres_group_decisions import PostgresGroupDecisions
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.judging.postgres_policies import counting_policies, traffic_policies
+from batch_layer.lake.tables import RAW_EVENTS
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.run.ports import Warehouse
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
@@ -24,6 +25,7 @@ from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.periods import Period
 from ingestion.contract.unavailable import Part
+from ingestion.contract.version import PublishedVersion
 from jobs.resilience.patience import try_again
 from jobs.wiring.batch_settings import (
     INTERPRETED_EVENTS_MAX,
@@ -97,10 +99,9 @@ def open_ports(
         with closing(PostgresLogGenerations(chosen.postgres_url, chosen.topic)) as generations:
             log.base = generations.checked(log.log_id()).base
         current = versions.current()
-        counted_count = sum(max(0, end - log.base) for end in current.offsets.ends) if current else 0
-        event_count = sum(end - log.base for end in log.highwaters()) - counted_count
+        sizes = sizes_of_run(current, base=log.base, highwaters=log.highwaters())
         points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
-        spark = _session(chosen, session, new_count=event_count, stored_count=counted_count)
+        spark = _session(chosen, session, sizes)
         url, record = chosen.postgres_url, points.on(reconciliations, Part.POSTGRES)
         yield RunPorts(
             log=log,
@@ -117,19 +118,42 @@ def open_ports(
         )
 
 
-def _session(chosen: RunSettings, warm: "SparkSession | None", *, new_count: int, stored_count: int) -> "SparkSession":
+class RunSizes(NamedTuple):
+    """How many events a run finds to count, and how many the current version has stored."""
+
+    new_count: int
+    stored_count: int
+
+
+def sizes_of_run(current: PublishedVersion | None, *, base: int, highwaters: Sequence[int]) -> RunSizes:
+    """Return the sizes by which a run is planned; `base` is where the log of this generation begins.
+
+    A log that is shorter than what is counted has no new events; the cut refuses it by its name.
+    """
+    counted = current.offsets.ends if current else ()
+    begins = (*(max(base, end) for end in counted), *(base for _ in highwaters[len(counted) :]))
+    new_count = sum(max(0, end - begin) for begin, end in zip(begins, highwaters, strict=False))
+    return RunSizes(new_count, current.row_counts.get(RAW_EVENTS, 0) if current else 0)
+
+
+def _session(chosen: RunSettings, warm: "SparkSession | None", sizes: RunSizes) -> "SparkSession":
     # imported here, and below: pyspark and great-expectations take seconds, which `batch versions` need not wait
-    from batch_layer.lake.spark_kept import tasks_for
     from batch_layer.lake.spark_session import open_session, replan
 
-    is_short, spark = new_count < SHORT_RUN_EVENTS_MAX, warm
+    is_short, spark = sizes.new_count < SHORT_RUN_EVENTS_MAX, warm
     if spark is None:
         started = time.perf_counter()
         spark = open_session(replace(chosen.spark, is_short=is_short))
         report("spark", f"started in {time.perf_counter() - started:.1f} s")
-    is_interpreted = new_count < INTERPRETED_EVENTS_MAX and stored_count < INTERPRETED_STORED_MAX
-    task_count = max(tasks_for(new_count), stored_count // STORED_EVENTS_PER_TASK)
-    return replan(spark, is_short=is_short, is_interpreted=is_interpreted, task_count=task_count)
+    is_interpreted = sizes.new_count < INTERPRETED_EVENTS_MAX and sizes.stored_count < INTERPRETED_STORED_MAX
+    return replan(spark, is_short=is_short, is_interpreted=is_interpreted, task_count=task_count(sizes))
+
+
+def task_count(sizes: RunSizes) -> int:
+    """Return how many tasks of a shuffle a run of these sizes is worth; at least one."""
+    from batch_layer.lake.spark_kept import tasks_for
+
+    return max(tasks_for(sizes.new_count), sizes.stored_count // STORED_EVENTS_PER_TASK)
 
 
 def _warehouse(chosen: RunSettings, spark: "SparkSession", log_base: int) -> Warehouse:

@@ -1,6 +1,6 @@
 """The portal's ports in memory, with a creator whose numbers add up; parts can be taken away."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
@@ -137,6 +137,7 @@ class FakePorts:
                 payable_micros=34_572_000,
                 tax_micros=3_841_333,
             ),
+            predecessor=ANNS,
         )
         paid = replace(_in_state(_in_state(october, "paid", ""), "superseded", "restated"), successor=CORRECTED)
         others = {each: whole for each, whole in self.rows.items() if each != ANNS}
@@ -156,6 +157,17 @@ class FakePorts:
             ),
             "DE…3000",
         )
+
+    def change(self, statement_id: str, /, **fields: object) -> None:
+        """Give a statement other values."""
+        whole = self.rows[statement_id]
+        self.rows[statement_id] = replace(whole, detail=msgspec.structs.replace(whole.detail, **fields))
+
+    def recount(self, statement_id: str, *states: str) -> None:
+        """Give a statement another history, which ends in its state."""
+        self.change(statement_id, state=states[-1])
+        steps = tuple(Step(state, "run", "", NOW) for state in states)
+        self.rows[statement_id] = replace(self.rows[statement_id], steps=steps)
 
     def _needs(self, part: Part) -> None:
         if part in self.away:
@@ -279,11 +291,16 @@ class FakePorts:
         self._needs(Part.POSTGRES)
         return self.rows.get(statement_id)
 
+    def steps(self, statement_ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
+        self._needs(Part.POSTGRES)
+        return {each: self.rows[each].steps for each in statement_ids}
+
     def notices(self, payee_id: str) -> Sequence[NoticeRow]:
         self._needs(Part.POSTGRES)
         return [NoticeRow(NOW, "The statement for 2026-10 was corrected by -0.50 USD.", _id(payee_id))]
 
     def appeals(self, payee_id: str | None) -> Sequence[AppealRow]:
+        self._needs(Part.POSTGRES)
         return [each for each in self.opened if payee_id in (None, each.payee_id)]
 
     def holds(self) -> Sequence[HoldRow]:

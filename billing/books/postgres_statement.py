@@ -45,7 +45,19 @@ _LINES = """
            tier_index, event_start, event_end, quantity, rate_per_thousand_micros, settled_views, evidence_root,
            amount_micros, carried_nanomicros
     FROM billing.payment_audit WHERE statement_id = %s ORDER BY line_index"""
-_SUCCESSOR = "SELECT statement_id FROM billing.statements WHERE supersedes = %s"
+_OF_SAME_DAYS = """
+    SELECT o.statement_id FROM billing.statements o
+    WHERE o.payee_id = s.payee_id AND o.period_start_on = s.period_start_on AND o.period_end_on = s.period_end_on"""
+# what the ledger held before it, and what it holds in its place: the numbers in between may never have been posted
+_NEIGHBOURS = f"""
+    SELECT ({_OF_SAME_DAYS} AND o.restatement_number < s.restatement_number AND EXISTS (
+                SELECT FROM billing.transitions t WHERE t.subject_kind = 'statement'
+                AND t.subject_id = o.statement_id AND t.to_state = 'finalised')
+            ORDER BY o.restatement_number DESC LIMIT 1),
+           ({_OF_SAME_DAYS} AND o.restatement_number > s.restatement_number
+                AND {STATE_OF_S.replace("s.statement_id", "o.statement_id")} IN ('finalised', 'paid')
+            ORDER BY o.restatement_number DESC LIMIT 1)
+    FROM billing.statements s WHERE s.statement_id = %s"""
 _NOTICES = """
     SELECT n.payee_id, n.statement_id, s.period_start_on, s.period_end_on, s.currency, n.delta_micros, r.cause,
            n.noticed_at, s.causes
@@ -65,6 +77,9 @@ _NEWEST_STEPS = """
     SELECT DISTINCT ON (subject_id) subject_id, from_state, to_state, actor, reason, moved_at
     FROM billing.transitions WHERE subject_kind = 'statement' AND subject_id = ANY(%s)
     ORDER BY subject_id, transition_index DESC"""
+_STEPS = """
+    SELECT subject_id, from_state, to_state, actor, reason, moved_at FROM billing.transitions
+    WHERE subject_kind = 'statement' AND subject_id = ANY(%s) ORDER BY subject_id, transition_index"""
 _TRANSITIONS = """
     SELECT from_state, to_state, actor, reason, moved_at FROM billing.transitions
     WHERE subject_kind = %s AND subject_id = %s ORDER BY transition_index"""
@@ -103,12 +118,15 @@ class PostgresStatements:
         """Return a statement with its lines; None if there is no such statement."""
         return self._one(_FULL + " WHERE s.statement_id = %(id)s", {"id": statement_id})
 
-    def successor(self, statement_id: str) -> str | None:
-        """Return the id of the statement that was made to replace another one."""
+    def neighbours(self, statement_id: str) -> tuple[str | None, str | None]:
+        """Return the last statement of the same payee and days in the ledger before it, and the one in its place now.
+
+        None where there is none: statements that were never posted are left out.
+        """
         with one_transaction(self._connect) as cursor:
-            cursor.execute(_SUCCESSOR, (statement_id,))
-            row = cursor.fetchone()
-            return str(row[0]) if row else None
+            cursor.execute(_NEIGHBOURS, (statement_id,))
+            before, after = cursor.fetchone() or (None, None)
+            return before, after
 
     def of_payee(self, payee_id: str, count_max: int = 1000) -> list[tuple[Statement, str]]:
         """Return a payee's statements with their states, newest period and restatement first."""
@@ -123,6 +141,15 @@ class PostgresStatements:
         with one_transaction(self._connect) as cursor:
             cursor.execute(_NEWEST_STEPS, (list(statement_ids),))
             return {statement_id: Transition(*step) for statement_id, *step in cursor}
+
+    def steps(self, statement_ids: Sequence[str]) -> dict[str, list[Transition]]:
+        """Return the steps of each statement, oldest first."""
+        found: dict[str, list[Transition]] = {}
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_STEPS, (list(statement_ids),))
+            for statement_id, *step in cursor:
+                found.setdefault(statement_id, []).append(Transition(*step))
+        return found
 
     def before(self, statement_ids: Sequence[str]) -> dict[str, tuple[Period, int]]:
         """Return statement → period and earned micros of the posted statement before it, where there is one.

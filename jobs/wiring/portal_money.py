@@ -1,6 +1,6 @@
 """Wire the money half of the portal to the books in PostgreSQL: each call with the rights of the role it needs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -87,9 +87,14 @@ class PortalBooks:
             name = self._catalogue.payee_name(posted.statement.payee_id) or ""
             steps = self._statements.transitions("statement", statement_id)
             titles = titles_of(posted, self._catalogue)
-            is_replaced = posted.state == "superseded"
-            successor = self._statements.successor(statement_id) if is_replaced else None
-        return WholeStatement(detail_of(posted, titles), name, tuple(map(_step, steps)), successor)
+            predecessor, successor = self._statements.neighbours(statement_id)
+        return WholeStatement(detail_of(posted, titles), name, tuple(map(_step, steps)), successor, predecessor)
+
+    def steps(self, statement_ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
+        """See the port."""
+        with _translated():
+            found = self._statements.steps(statement_ids)
+        return {statement_id: [_step(each) for each in steps] for statement_id, steps in found.items()}
 
     def notices(self, payee_id: str) -> Sequence[NoticeRow]:
         """See the port."""

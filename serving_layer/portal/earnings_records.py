@@ -39,7 +39,7 @@ _BATCH_PROGRESS = {
 }
 _PROGRESS = {
     "settled": "paid",
-    "rejected": "not done by the bank, owed again",
+    "rejected": "not carried out by the bank, owed again",
     "returned": "came back, owed again",
     "voided": "taken back before it was sent, owed again",
 }

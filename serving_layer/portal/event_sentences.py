@@ -3,23 +3,23 @@
 from serving_layer.money.proofs import EventPart, EventPayment, PaymentStatus
 
 _REASONS = {
-    "duplicate": "it repeats an event that was received before",
-    "conflict": "an event with the same id and other content was received before, and the first one stays",
-    "rejected": "it breaks the contract of events",
-    "late_review": "it happened more than 35 days before it was received; a person decides",
-    "late_accepted": "it came too late, was accepted by a person, and is counted by the next batch run",
-    "late_rejected": "it came too late, and a person decided not to count it",
-    "invalid_traffic": "no viewer made it",
-    "not_eligible": "it is not eligible for revenue",
-    "unattested": "it came without a play, and only views with a play are paid",
-    "below_minimum": "it was shorter than the minimum",
-    "own_view": "the viewer is the payee of the video",
-    "over_cap": "the viewer has as many paid views of the video in 24 hours as are paid",
-    "under_review": "a person decides whether viewers made it",
-    "traffic_pending": "it came after the traffic of its day was checked, and the day is checked again",
-    "no_payee": "the video had no owner on that day",
+    "duplicate": "received before",
+    "conflict": "received before under the same id with other content; the first one counts",
+    "rejected": "against the contract of events",
+    "late_review": "more than 35 days old at the receipt; a person decides",
+    "late_accepted": "too late, accepted by a person, and counted by the next batch run",
+    "late_rejected": "too late, and left out by a person",
+    "invalid_traffic": "made by no viewer",
+    "not_eligible": "not eligible for revenue",
+    "unattested": "sent without a play, and only views with a play are paid",
+    "below_minimum": "shorter than the minimum",
+    "own_view": "viewed by the payee of the video",
+    "over_cap": "beyond the views of the video that are paid for one viewer in 24 hours",
+    "under_review": "kept back until a person decides whether viewers were behind the traffic",
+    "traffic_pending": "received after the traffic of the day was checked; the day is checked again",
+    "no_payee": "without an owner of the video on that day",
 }
-"""Reason → its text for people; an unknown reason is shown as it is."""
+"""Reason → its text for people, of one event or of many; an unknown reason is shown as it is."""
 
 
 def sentence_of(payment: EventPayment) -> str:
@@ -38,12 +38,17 @@ def sentence_of(payment: EventPayment) -> str:
 
 
 def reason_text(reason: str | None) -> str:
-    """Return a reason in words."""
+    """Return a reason in words, with its code in brackets."""
     if reason is None:
         return "no reason is on record"
-    kind, _, code = reason.partition(":")
-    text = _REASONS.get(kind, kind.replace("_", " "))
-    return f"{text} ({code.replace('_', ' ')})" if code else text
+    _, _, code = reason.partition(":")
+    return f"{kind_text(reason)} ({code.replace('_', ' ')})" if code else kind_text(reason)
+
+
+def kind_text(reason: str) -> str:
+    """Return the kind of a reason in words, of one event or of many."""
+    kind, _, _ = reason.partition(":")
+    return _REASONS.get(kind, kind.replace("_", " "))
 
 
 def part_sentence(part: EventPart) -> str:

@@ -1,7 +1,9 @@
 """The page of a payee's earnings: estimate, last statement, balance, payouts, and why an amount differs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from starlette.responses import Response
 
@@ -9,7 +11,7 @@ from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.money.statements import StatementSummary, is_shown
 from serving_layer.portal.earnings_change import Cause, causes_of_change
-from serving_layer.portal.earnings_records import NO_MONEY, BalanceRow, PayeeMoney, PayoutRow
+from serving_layer.portal.earnings_records import BalanceRow, PayoutRow
 from serving_layer.portal.http_visit import Portal, Visit, page_route
 from serving_layer.portal.records import WholeStatement
 
@@ -35,7 +37,7 @@ PARTS = {
     "statement": "Statements",
     "reversal": "Statements that were replaced",
     "payout": "Payouts",
-    "payout_rejected": "Payouts that the bank did not do",
+    "payout_rejected": "Payouts that the bank did not carry out",
     "payout_returned": "Payouts that came back",
     "payout_voided": "Payouts that were taken back",
     "hold_voided": "Amounts on hold that were declared void",
@@ -71,9 +73,19 @@ class Correction:
     """Whether a payout had covered the statement before."""
 
     @property
+    def is_settled(self) -> bool:
+        """Return whether a payout has covered the one in its place, too."""
+        return self.now.state == "paid"
+
+    @property
     def amount_micros(self) -> int:
         """Return how much more is payable now."""
         return self.now.payable_micros - self.before.payable_micros
+
+
+Corrected = tuple[StatementSummary, Sequence[tuple[StatementSummary, bool]]]
+"""A statement in the ledger, and those that were there before it for its days, newest first: with whether a payout
+covered each."""
 
 
 def earnings_routes(portal: Portal) -> list[GuardedRoute]:
@@ -83,30 +95,39 @@ def earnings_routes(portal: Portal) -> list[GuardedRoute]:
 
 async def _earnings(visit: Visit) -> Response:
     payee_id, portal = visit.payee_id, visit.portal
-    estimates = await visit.ask((), portal.earnings.estimates, payee_id)
-    money = await visit.ask(NO_MONEY, portal.earnings.money, payee_id)
-    rows = await visit.ask((), portal.money.statements, payee_id)
-    shown = [row.summary for row in rows if is_shown(row.summary, visit.known_caller)]
-    in_force = [each for each in shown if each.state not in GONE]
+    estimates = await visit.ask(None, portal.earnings.estimates, payee_id)
+    money = await visit.ask(None, portal.earnings.money, payee_id)
+    rows = await visit.ask(None, portal.money.statements, payee_id)
+    shown = [row.summary for row in rows or () if is_shown(row.summary, visit.known_caller)]
+    corrected = await _corrected(visit, shown)
     return visit.page(
         "earnings.html",
         estimates=estimates,
-        last=in_force[0] if in_force else None,
+        knows_statements=rows is not None,
+        last=last_statement(shown),
         money=money,
-        balances=[_in_order(each) for each in money.balances],
-        next_payout=next_payout(money),
-        last_payout=next((each for each in money.payouts if each.state == "settled"), None),
-        payouts=money.payouts[:PAYOUTS_SHOWN],
-        change=await _change(visit, shown),
-        corrections=await _corrections(visit, shown),
+        balances=[_in_order(each) for each in money.balances] if money else [],
+        next_payout=next_payout(money.payouts) if money else None,
+        last_payout=next((each for each in money.payouts if each.state == "settled"), None) if money else None,
+        payouts=money.payouts[:PAYOUTS_SHOWN] if money else (),
+        change=await _change(visit, shown, corrected),
+        corrections=[correction_of(*each) for each in corrected[:CORRECTIONS_SHOWN]],
         cause_texts=CAUSES,
         part_texts=PARTS,
     )
 
 
-def next_payout(money: PayeeMoney) -> PayoutRow | None:
+def last_statement(shown: Iterable[StatementSummary]) -> StatementSummary | None:
+    """Return the statement of the newest period: the one in the ledger, else the newest one that is not gone."""
+    in_force = (each for each in shown if each.state not in GONE)
+    return max(
+        in_force, key=lambda each: (each.period_end_on, each.state in POSTED, each.restatement_number), default=None
+    )
+
+
+def next_payout(payouts: Iterable[PayoutRow]) -> PayoutRow | None:
     """Return the payment that is on its way and comes first."""
-    on_their_way = [each for each in money.payouts if each.state == "instructed"]
+    on_their_way = [each for each in payouts if each.state == "instructed"]
     return min(on_their_way, key=lambda each: each.execution_on, default=None)
 
 
@@ -127,46 +148,53 @@ def _in_order(balance: BalanceRow) -> BalanceRow:
     return replace(balance, parts=tuple(sorted(balance.parts, key=lambda part: order.get(part[0], len(order)))))
 
 
-async def _change(visit: Visit, shown: Sequence[StatementSummary]) -> PeriodChange | None:
+async def _change(
+    visit: Visit, shown: Sequence[StatementSummary], corrected: Sequence[Corrected]
+) -> PeriodChange | None:
     """Return the difference of the last two periods: as first billed by its causes, then what corrections added."""
     if (pair := compared(shown)) is None:
         return None
     before, now = pair
-    first, by_id = now, {each.statement_id: each for each in shown}
-    while first.supersedes in by_id:
-        first = by_id[first.supersedes]
+    first = next((replaced[-1][0] for each, replaced in corrected if each == now), now)
     old, new = await _whole(visit, before), await _whole(visit, first)
     if old is None or new is None:
         return None
     causes = causes_of_change(old.detail, new.detail)
-    if corrected := now.earned_micros - first.earned_micros:
-        causes.append(Cause("correction", corrected))
+    amount, views = now.earned_micros - first.earned_micros, now.billable_views - first.billable_views
+    if amount or views:
+        causes.append(Cause("correction", amount, views or None))
     return PeriodChange(before, first, now, tuple(causes))
 
 
-async def _corrections(visit: Visit, shown: Sequence[StatementSummary]) -> list[Correction]:
-    """Return the newest statements that replaced another one, with what had been paid before."""
-    by_id = {each.statement_id: each for each in shown}
-    found = [each for each in shown if each.state not in GONE and each.supersedes in by_id][:CORRECTIONS_SHOWN]
-    corrections = []
-    for now in found:
-        before, was_paid = await _paid_before(visit, now, by_id)
-        corrections.append(Correction(before, now, was_paid))
-    return corrections
+async def _corrected(visit: Visit, shown: Sequence[StatementSummary]) -> list[Corrected]:
+    """Return each statement in the ledger, in the order of the list, that took the place of others there."""
+    of_days: defaultdict[tuple[date, date], list[StatementSummary]] = defaultdict(list)
+    for each in sorted(shown, key=lambda each: -each.restatement_number):
+        of_days[each.period_start_on, each.period_end_on].append(each)
+    numbered = [each for each in shown if each.state in POSTED and each.restatement_number]
+    others = {
+        now.statement_id: [
+            each
+            for each in of_days[now.period_start_on, now.period_end_on]
+            if each.restatement_number < now.restatement_number
+        ]
+        for now in numbered
+    }
+    wanted = [each.statement_id for earlier in others.values() for each in earlier]
+    steps = await visit.ask({}, visit.portal.money.steps, wanted) if wanted else {}
+    states = {statement_id: {step.state for step in of_one} for statement_id, of_one in steps.items()}
+    found: list[Corrected] = []
+    for now in numbered:
+        earlier = ((each, states.get(each.statement_id, set())) for each in others[now.statement_id])
+        if replaced := [(each, "paid" in entered) for each, entered in earlier if "finalised" in entered]:
+            found.append((now, replaced))
+    return found
 
 
-async def _paid_before(
-    visit: Visit, now: StatementSummary, by_id: Mapping[str, StatementSummary]
-) -> tuple[StatementSummary, bool]:
-    """Return the newest statement before `now` in its period that a payout covered; without one the last before it."""
-    replaced = by_id[str(now.supersedes)]
-    each: StatementSummary | None = replaced
-    while each is not None:
-        whole = await _whole(visit, each)
-        if whole is not None and any(step.state == "paid" for step in whole.steps):
-            return each, True
-        each = by_id.get(str(each.supersedes))
-    return replaced, False
+def correction_of(now: StatementSummary, replaced: Sequence[tuple[StatementSummary, bool]]) -> Correction:
+    """Return the correction of the newest statement that a payout covered; without one, of the last before `now`."""
+    covered = next((each for each, was_paid in replaced if was_paid), None)
+    return Correction(covered or replaced[0][0], now, was_paid=covered is not None)
 
 
 async def _whole(visit: Visit, statement: StatementSummary) -> WholeStatement | None:

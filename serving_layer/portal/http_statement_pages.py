@@ -53,8 +53,9 @@ def statement_routes(portal: Portal) -> list[GuardedRoute]:
 async def _statements(visit: Visit) -> Response:
     if visit.known_caller.payee_id is None:
         return await finance_statements(visit)
-    rows = await visit.ask((), visit.portal.money.statements, visit.known_caller.payee_id)
-    return visit.page("statements.html", rows=[row for row in rows if is_shown(row.summary, visit.known_caller)])
+    rows = await visit.ask(None, visit.portal.money.statements, visit.known_caller.payee_id)
+    shown = None if rows is None else [row for row in rows if is_shown(row.summary, visit.known_caller)]
+    return visit.page("statements.html", rows=shown)
 
 
 async def _statement(visit: Visit) -> Response:
@@ -74,6 +75,7 @@ def statement_page(visit: Visit, found: WholeStatement, *, status: int = 200, re
         payee_name=found.payee_name,
         steps=found.steps,
         successor=found.successor,
+        predecessor=found.predecessor,
         chain=chain_of(statement),
         lines=statement.lines[:LINES_SHOWN],
         more_lines=max(0, len(statement.lines) - LINES_SHOWN),

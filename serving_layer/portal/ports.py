@@ -5,7 +5,7 @@ answer raises `UnavailableError`: the page then says so and shows the rest. Call
 and made from a thread, unless they are coroutines.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -31,6 +31,7 @@ from serving_layer.portal.records import (
     ReconciliationRow,
     RunRow,
     ServedTotal,
+    Step,
     VersionRow,
     VideoOrder,
     VideoPage,
@@ -134,6 +135,9 @@ class MoneyReads(Protocol):
 
     def statement(self, statement_id: str) -> WholeStatement | None:
         """Return one statement; None if there is no such statement."""
+
+    def steps(self, statement_ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
+        """Return the steps of each statement, oldest first."""
 
     def notices(self, payee_id: str) -> Sequence[NoticeRow]:
         """Return the payee's notices, newest first."""

@@ -125,7 +125,9 @@ class WholeStatement:
     payee_name: str
     steps: tuple[Step, ...]
     successor: str | None = None
-    """The statement that replaced it."""
+    """The one that is in the ledger in its place."""
+    predecessor: str | None = None
+    """The last one of the same days that was in the ledger before it."""
 
 
 @dataclass(frozen=True)

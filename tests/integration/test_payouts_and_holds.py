@@ -122,7 +122,7 @@ def test_a_payee_sees_their_money_with_the_rights_of_the_api_and_no_account_whol
     treasury.send()
     treasury.acknowledge("rejected", amount_micros=20_000_000)
     money = earnings.money("ann")
-    assert money.payouts[0].progress == "not done by the bank, owed again"
+    assert money.payouts[0].progress == "not carried out by the bank, owed again"
     (balance,) = money.balances
     parts = {"payout": -20_000_000, "payout_rejected": 20_000_000, "statement": 25_000_000}
     assert (dict(balance.parts), balance.amount_micros, balance.held_micros) == (parts, 25_000_000, 5_000_000)

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-import msgspec
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -13,6 +12,8 @@ from ingestion.contract.unavailable import Part
 from serving_layer.portal.http_portal import portal_routes
 from tests.portal_fakes import ANNS, CORRECTED, SEPTEMBER, WAITING, FakePorts, fake_portal
 from tests.unit.test_portal_pages import sign_in
+
+VOID = "7" * 32
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_the_causes_add_up_to_the_difference_and_each_leads_to_its_numbers(clien
 def test_an_estimate_is_labelled_as_what_it_is(client: TestClient) -> None:
     page = client.get("/portal/earnings").text
     tile = page[page.index("Estimate for 2026-11") :].partition("</dl>")[0]
-    for words in ("so far at least", "12.345678 USD", "No money yet", "4,200", "10:30"):
+    for words in ("so far, before tax", "12.345678 USD", "No money yet", "4,200", "10:30"):
         assert words in tile
 
 
@@ -90,23 +91,82 @@ def test_a_payment_is_shown_with_day_account_and_reference_and_the_balance_with_
 @pytest.mark.parametrize(
     ("payable_micros", "words"),
     [
-        (34_572_000, "was paid out already; 8.13 USD more is owed and in your balance"),
-        (20_000_000, "was paid out already, 6.442 USD too much; that is taken from your balance"),
+        (34_572_000, "was paid out already; 8.13 USD more is owed, in your balance or in a payout that is on its way"),
+        (20_000_000, "was paid out already, 6.442 USD too much; that is taken from what you are owed"),
         (26_442_000, "was paid out already; nothing more is owed"),
     ],
 )
 def test_a_correction_says_what_was_paid_and_what_is_owed(
     client: TestClient, ports: FakePorts, payable_micros: int, words: str
 ) -> None:
-    whole = ports.rows[CORRECTED]
-    ports.rows[CORRECTED] = replace(whole, detail=msgspec.structs.replace(whole.detail, payable_micros=payable_micros))
+    ports.change(CORRECTED, payable_micros=payable_micros)
     assert words in client.get("/portal/earnings").text
+    ports.recount(CORRECTED, "calculated", "approved", "finalised", "paid")
+    page = client.get("/portal/earnings").text
+    assert not [each for each in ("is owed,", "is payable in its place", "is taken from") if each in page]
+    assert ("settled with a later payout" in page) == (payable_micros != 26_442_000)
+
+
+def add_void_between(ports: FakePorts) -> None:
+    """Let the corrected October be the second correction; the first one was declared void and never posted."""
+    ports.rows = {CORRECTED: ports.rows[CORRECTED], VOID: ports.rows[CORRECTED]} | ports.rows
+    ports.change(VOID, statement_id=VOID, earned_micros=99_000_000, payable_micros=88_000_000, posted_at=None)
+    ports.recount(VOID, "calculated", "in_review", "voided")
+    ports.change(CORRECTED, restatement_number=2, supersedes=VOID)
+
+
+def test_what_was_void_was_never_replaced(client: TestClient, ports: FakePorts) -> None:
+    add_void_between(ports)
+    page = client.get("/portal/earnings").text
+    assert "restatement 2</a> replaces a statement of 26.442 USD; 34.572 USD is payable in its place" in page
+    assert "8.13 USD more is owed" in page
+    assert "88" not in page[page.index("replaces a statement") :].partition("</div>")[0]
+    assert rows_of(page, "Why it differs from the period before")[-2][2] == "+9.033333 USD"
+
+
+@pytest.mark.parametrize("states", [("calculated", "held"), ("calculated", "in_review")])
+def test_a_correction_that_is_not_in_the_ledger_is_none_yet(
+    client: TestClient, ports: FakePorts, states: tuple[str, ...]
+) -> None:
+    ports.recount(CORRECTED, *states)
+    page = client.get("/portal/earnings").text
+    assert "in its place" not in page
+    assert "Corrections since" not in page
+
+
+def test_a_statement_that_replaced_one_that_was_never_posted_corrects_nothing(
+    client: TestClient, ports: FakePorts
+) -> None:
+    ports.recount(ANNS, "calculated", "held", "superseded")
+    page = client.get("/portal/earnings").text
+    assert "in its place" not in page
+    assert "Corrections since" not in page
+
+
+def test_a_held_statement_does_not_read_payable(client: TestClient, ports: FakePorts) -> None:
+    for each in (ANNS, CORRECTED):
+        ports.recount(each, "calculated", "held")
+    page = client.get("/portal/earnings").text
+    tile = page[page.index("Last statement, 2026-10") :].partition("</dl>")[0]
+    assert ("not payable yet" in tile, "payable after" in tile) == (True, False)
+    ports.recount(ANNS, "calculated", "approved", "finalised")
+    page = client.get("/portal/earnings").text
+    assert ANNS in page[page.index("Last statement, 2026-10") :].partition("</dl>")[0], "the ledger's comes first"
+
+
+def test_the_events_add_up_after_a_correction_of_the_views(client: TestClient, ports: FakePorts) -> None:
+    ports.change(CORRECTED, billable_views=11_766)
+    rows = rows_of(client.get("/portal/earnings").text, "Why it differs from the period before")
+    assert rows[-2][:2] == ["Corrections since", "+2,766"]
+    counted = [int(row[1].replace(",", "").replace("\u2212", "-")) for row in rows[1:] if row[1]]
+    assert sum(counted[:-1]) == counted[-1]
 
 
 def test_a_correction_of_what_was_never_paid_says_so(client: TestClient, ports: FakePorts) -> None:
-    whole = ports.rows[ANNS]
-    ports.rows[ANNS] = replace(whole, steps=tuple(step for step in whole.steps if step.state != "paid"))
+    ports.recount(ANNS, "calculated", "approved", "finalised", "superseded")
     assert "was not paid out before" in client.get("/portal/earnings").text
+    ports.recount(CORRECTED, "calculated", "approved", "finalised", "paid")
+    assert "was not paid out before; the new one is paid" in client.get("/portal/earnings").text
 
 
 def test_a_replaced_statement_and_its_successor_do_not_both_read_payable(client: TestClient) -> None:
@@ -116,6 +176,24 @@ def test_a_replaced_statement_and_its_successor_do_not_both_read_payable(client:
     assert f'href="/portal/statements/{CORRECTED}"' in former
     assert f'href="/portal/statements/{ANNS}"' in now
     assert client.get("/portal/statements").text.count("<s>") == 1
+
+
+def test_a_statement_that_was_replaced_before_it_was_posted_never_was_payable(
+    client: TestClient, ports: FakePorts
+) -> None:
+    ports.rows[ANNS] = replace(ports.rows[ANNS], successor=None)
+    ports.change(ANNS, posted_at=None)
+    page = client.get(f"/portal/statements/{ANNS}").text
+    assert ("Never payable, replaced" in page, "Was payable" in page) == (True, False)
+    assert "The corrected statement" not in page
+    ports.recount(ANNS, "calculated", "held")
+    assert "Not payable yet, held" in client.get(f"/portal/statements/{ANNS}").text
+
+
+def test_the_dashboard_strikes_what_is_not_owed_and_numbers_corrections(client: TestClient) -> None:
+    page = client.get("/portal/dashboard").text
+    assert page.count("<s>26.442 USD</s>") == 1
+    assert f'/portal/statements/{CORRECTED}">2026-10 · restatement 1</a>' in page
 
 
 def test_what_is_not_there_yet_says_what_will_be_there_and_when(client: TestClient, ports: FakePorts) -> None:
@@ -139,6 +217,11 @@ def test_nothing_of_a_statement_that_is_not_decided_is_shown(client: TestClient)
 
 
 def test_without_postgresql_the_page_says_so(client: TestClient, ports: FakePorts) -> None:
+    """Nothing is said of an account, a payout or a statement that could not be read."""
     ports.away = {Part.POSTGRES}
-    answer = client.get("/portal/earnings")
-    assert (answer.status_code, "PostgreSQL does not answer" in answer.text) == (200, True)
+    for path in ("/portal/earnings", "/portal/dashboard", "/portal/statements", "/portal/notices"):
+        answer = client.get(path)
+        assert (answer.status_code, "PostgreSQL does not answer" in answer.text) == (200, True), path
+        page = answer.text.partition('id="words"')[0]
+        untrue = ("bank account", "No payout", "No statement", "Nothing so far", "No appeal", "appears here", "Balance")
+        assert not [words for words in untrue if words in page], path

@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from ingestion.contract.traffic import InvalidReason
 from ingestion.contract.traffic_reasons import DayReason
 from ingestion.contract.unavailable import Part
-from serving_layer.access.access import GRANTS
+from serving_layer.access.access import GRANTS, Scope
 from serving_layer.money.statements import ChainLink
 from serving_layer.portal.formatting import duration
 from serving_layer.portal.http_portal import portal_routes
@@ -271,13 +271,29 @@ def test_every_reason_of_a_statement_is_in_words_and_leads_on_where_there_is_a_p
     ports.rows[ANNS] = replace(whole, detail=msgspec.structs.replace(whole.detail, chain=chain))
     sign_in(client, "ann")
     page = client.get(f"/portal/statements/{ANNS}").text
-    for words in ("it repeats an event that was received before", "it breaks the contract of events (timestamp without",
-                  "it was shorter than the minimum", "no viewer made it (robot)"):  # fmt: skip
+    for words in (
+        'Sent more than once <span class="quiet small">received before</span>',
+        'Rejected: timestamp without zone <span class="quiet small">against the contract of events</span>',
+        'Too short <span class="quiet small">shorter than the minimum</span>',
+        'Invalid traffic: robot</a> <span class="quiet small">made by no viewer</span>',
+    ):
         assert words in page
     link = '<a href="/portal/invalid">Invalid traffic: robot</a>'
     assert link in page
     sign_in(client, "fay")
     assert link not in client.get(f"/portal/statements/{ANNS}").text, "that page is the payee's own"
+
+
+def test_the_words_are_explained_to_those_who_may_open_the_page(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CALLERS, "few", replace(CALLERS["ann"], scopes=frozenset({Scope.BILLABLE})))
+    for who, is_linked in (("ann", True), ("few", False), ("fay", False)):
+        sign_in(client, who)
+        pages = {"fay": "/portal/statements"}
+        page = client.get(pages.get(who, "/portal/dashboard")).text
+        assert ("What the words mean" in page) == is_linked, who
+        assert client.get("/portal/earnings").status_code == (200 if is_linked else 404)
 
 
 @pytest.mark.parametrize(("subject", "name"), [("urn:viewledger:local ann b", "ann b"), ("key:4f", "key:4f")])
@@ -537,6 +553,7 @@ def test_the_watch_time_of_the_chosen_days_is_a_tile_and_a_table(
     ports.is_unsummed = True
     page = client.get(f"{path}?days=7").text
     assert "Watch time is not summed in this version." in page
+    assert 'href="/portal/days.csv?' in page, "the file works without it"
     assert page.count("<dd>\u2013</dd>") + page.count('<dd class="">\u2013</dd>') == 2, "no figure is made up"
 
 

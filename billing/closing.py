@@ -86,7 +86,7 @@ def steps_of(figures: ClosingFigures, *, now: datetime) -> tuple[Check, ...]:
 
 def forecast(figures: ClosingFigures) -> tuple[tuple[int, str], ...]:
     """Return what the period would earn by the last night's estimate, by currency; empty once it is billed."""
-    return _amounts(figures.estimates)
+    return () if figures.statements else _amounts(figures.estimates)
 
 
 def _settled(figures: ClosingFigures, now: datetime, allowed_lateness: timedelta) -> Check:

@@ -197,7 +197,7 @@ class Estimates(Protocol):
         """Remove the estimates of periods that are now billed."""
 
     def of_payee(self, payee_id: str) -> list[tuple[Period, Estimate, datetime]]:
-        """Return a payee's estimates and their instants, newest period first."""
+        """Return a payee's estimates of periods that no run has begun to bill, newest first, and their instants."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,13 @@ _REMOVE = "DELETE FROM billing.estimates WHERE period_start_on = %s AND period_e
 _COLUMNS = (
     "period_start_on, period_end_on, payee_id, currency, earned_micros, billable_views, batch_version, estimated_at"
 )
+# estimates go in the night; until then a run that began to bill any of their days hides them
 _OF_PAYEE = """
     SELECT period_start_on, period_end_on, payee_id, currency, earned_micros, billable_views, estimated_at
-    FROM billing.estimates WHERE payee_id = %s ORDER BY period_start_on DESC"""
+    FROM billing.estimates e WHERE payee_id = %s AND NOT EXISTS (
+        SELECT FROM billing.runs r
+        WHERE r.period_start_on < e.period_end_on AND e.period_start_on < r.period_end_on)
+    ORDER BY period_start_on DESC"""
 
 
 class PostgresEstimates:
@@ -43,7 +47,7 @@ class PostgresEstimates:
                 cursor.execute(_REMOVE, (period.start_on, period.end_on))
 
     def of_payee(self, payee_id: str) -> list[tuple[Period, Estimate, datetime]]:
-        """Return a payee's estimates and their instants, newest period first."""
+        """Return a payee's estimates of periods that no run has begun to bill, newest first, and their instants."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_OF_PAYEE, (payee_id,))
             return [(Period(*row[:2]), Estimate(*row[2:6]), row[6]) for row in cursor]

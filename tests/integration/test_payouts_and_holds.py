@@ -132,6 +132,9 @@ def test_a_payee_sees_their_money_with_the_rights_of_the_api_and_no_account_whol
     PostgresEstimates(connector(treasury.url, "viewledger_billing")).replace(period, [estimated], 1, NOW)
     assert earnings.estimates("ann") == [EstimateRow(period.start_on, period.end_on, "EUR", 1_234_567, 800, NOW)]
     assert earnings.estimates("bob") == []
+    for billed in (OCTOBER, Period(date(2026, 9, 20), date(2026, 10, 2))):
+        PostgresEstimates(connector(treasury.url, "viewledger_billing")).replace(billed, [estimated], 1, NOW)
+    assert [each.period_start_on for each in earnings.estimates("ann")] == [period.start_on], "no billed day has one"
 
 
 def test_a_minimum_is_rolled_over(treasury: Treasury) -> None:

@@ -151,7 +151,10 @@ def test_the_steps_follow_the_states_of_statements_and_payments() -> None:
 
 
 def test_the_forecast_is_the_sum_of_the_estimates_by_currency() -> None:
-    assert forecast(replace(CLEAN, estimates=(StateSum("estimated", "USD", 3, 9),))) == ((9, "USD"),)
+    estimated = replace(CLEAN, estimates=(StateSum("estimated", "USD", 3, 9),))
+    assert forecast(estimated) == ((9, "USD"),)
+    billed = replace(estimated, statements=(StateSum("in_review", "USD", 1, 8),))
+    assert forecast(billed) == (), "the night that drops the estimates is still to come"
 
 
 def test_days_that_a_traffic_policy_rules_and_nobody_judged_are_found_in_a_versions_rules() -> None:

@@ -118,26 +118,40 @@ def period_rows(
     statements: Sequence[PeriodWaits],
     waiting: Mapping[str, WaitingCount],
 ) -> tuple[PeriodRow, ...]:
-    """Return a row for each period, newest first; the last one, without a period, has what is in none of them."""
+    """Return a row for each period, newest first; the last ones, without a period, have what is in none of them.
+
+    What was never counted is None.
+    """
     waits = {each.period: each.in_review + each.held + each.approved for each in statements}
-    pools = [waiting.get(kind) for kind in (LATE_EVENT, CONFLICT, TRAFFIC_GROUP)]
     periods = sorted({*billed, *unbilled}, key=lambda period: period.start_on, reverse=True)
-    rows = [
-        PeriodRow(each, each in billed, waits.get(each, 0), *(pool.of(each)[0] if pool else 0 for pool in pools))
-        for each in periods
-    ]
-    elsewhere = [_elsewhere(pool, periods) if pool else 0 for pool in pools]
-    return (*rows, PeriodRow(None, False, 0, *elsewhere)) if any(elsewhere) else tuple(rows)
+
+    def counted(count: Callable[[WaitingCount], int]) -> tuple[int | None, int | None, int | None]:
+        late, conflicts, groups = (
+            count(pool) if (pool := waiting.get(kind)) else None for kind in (LATE_EVENT, CONFLICT, TRAFFIC_GROUP)
+        )
+        return late, conflicts, groups
+
+    others = {
+        "other days": counted(lambda pool: _elsewhere(pool, periods)),
+        "beyond the list": counted(lambda pool: pool.unlisted_count),
+    }
+    return (
+        *(PeriodRow(each, each in billed, waits.get(each, 0), *counted(_in_period(each))) for each in periods),
+        *(PeriodRow(None, False, 0, *counts, other) for other, counts in others.items() if any(counts)),
+    )
+
+
+def _in_period(period: Period) -> Callable[[WaitingCount], int]:
+    return lambda pool: pool.of(period)[0]
 
 
 def _elsewhere(pool: WaitingCount, periods: Sequence[Period]) -> int:
-    """Return how many items are on a day of none of the periods, or are not listed."""
-    days = (
+    """Return how many listed items are on a day of none of the periods."""
+    return sum(
         items
         for day, (items, _) in pool.by_day.items()
         if not any(period.start_on <= day < period.end_on for period in periods)
     )
-    return sum(days) + pool.unlisted_count
 
 
 def _rows(checks: Sequence[Check]) -> tuple[ClosingRow, ...]:

@@ -37,18 +37,20 @@ class PeriodRow:
     """A period and what waits in it."""
 
     period: Period | None
-    """None: all days that are in no other row."""
+    """None: what is in no period, as `other` names it."""
     is_billed: bool
     statements: int
     """In review, held, or approved and not posted."""
-    late_events: int
-    conflicts: int
-    traffic_groups: int
+    late_events: int | None
+    """None: not counted yet."""
+    conflicts: int | None
+    traffic_groups: int | None
+    other: str = ""
 
     @property
     def waits(self) -> int:
-        """Return how much waits in it."""
-        return self.statements + self.late_events + self.conflicts + self.traffic_groups
+        """Return how much waits in it, as far as it was counted."""
+        return self.statements + sum(filter(None, (self.late_events, self.conflicts, self.traffic_groups)))
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,7 @@ def _page_of(ask: Ask, template: str) -> Handler:
         if page is None:
             return visit.problem(503, "Not now", NOT_READ)
         query = {name: value for name, value in asked.query.items() if value}
+        number_before = min(int(number) - 1, max(1, -(-page.count // ROWS_SHOWN)))
         return visit.page(
             template,
             found=page,
@@ -150,7 +151,7 @@ def _page_of(ask: Ask, template: str) -> Handler:
             first=offset + 1,
             last=offset + len(page.rows),
             as_file=urlencode(query),
-            before=urlencode(query | {"page": str(int(number) - 1)}) if int(number) > 1 else None,
+            before=urlencode(query | {"page": str(number_before)}) if int(number) > 1 else None,
             after=urlencode(query | {"page": str(int(number) + 1)}) if offset + ROWS_SHOWN < page.count else None,
             choices=asked.choices,
         )

@@ -39,8 +39,10 @@ def test_finance_begins_with_the_month_to_close(client: TestClient) -> None:
 def test_the_headline_counts_what_blocks_waits_and_is_unknown(client: TestClient) -> None:
     shown = text(client.get("/portal/finance").text)
     assert "Close 2026-10" in shown
-    assert "1 line keeps the period from being billed. 4 wait for a person. 1 is not known yet." in shown
+    assert "1 line keeps the period from being restated. 4 wait for a person. 1 is not known yet." in shown
     assert "Nothing waits" not in shown
+    assert "Before it is restated" in shown
+    assert "Before it is billed" in text(client.get("/portal/finance?period=2026-11").text)
 
 
 def test_each_line_shows_its_state_count_amounts_and_where_to_decide(client: TestClient) -> None:
@@ -59,7 +61,7 @@ def test_a_quiet_period_still_names_what_waits_in_others(client: TestClient) -> 
     shown = text(client.get("/portal/finance?period=2026-09").text)
     assert "Nothing waits in this period, as far as it was counted." in shown
     assert "Something waits in 2 other rows of all periods" in shown
-    assert "other days" in shown
+    assert "not billed 0 – 0 0 other days – 0 – 383 0" in shown
     assert "No estimate yet." in shown
     assert "No statement yet. They appear here when the period is billed." in shown
 
@@ -69,6 +71,13 @@ def test_an_open_month_shows_its_forecast_by_currency(client: TestClient) -> Non
     assert "1,234.50 USD" in shown
     assert "7.00 EUR" in shown
     assert "an estimate is not money" in shown
+
+
+def test_a_period_that_is_in_no_row_is_the_one_that_is_chosen(client: TestClient) -> None:
+    page = client.get("/portal/finance?period=2026-07-01/2026-07-09").text
+    assert re.findall(r'<option value="([^"]*)" selected>', page) == ["2026-07-01/2026-07-09"]
+    known = client.get("/portal/finance?period=2026-09").text
+    assert re.findall(r'<option value="([^"]*)" selected>', known) == ["2026-09"]
 
 
 def test_a_period_that_is_none_is_refused_with_its_forms(client: TestClient) -> None:
@@ -118,10 +127,10 @@ def test_statements_are_those_of_the_newest_billed_period_a_hundred_at_a_time(cl
     first = client.get("/portal/statements").text
     assert "1 to 100 of 250" in text(first)
     assert first.count('href="/portal/statements/0') == 100
-    assert "Before" not in text(first)
+    assert "Previous" not in text(first)
     last = client.get("/portal/statements?period=2026-10&order=period&page=3").text
     assert "201 to 250 of 250" in text(last)
-    assert "After" not in text(last)
+    assert "Next" not in text(last)
     assert "page=2" in last
     assert "0 in all" in text(client.get("/portal/statements?period=2026-09").text)
 
@@ -133,6 +142,28 @@ def test_statements_are_found_by_payee_and_state_with_the_sums_of_the_whole_list
     one = client.get("/portal/statements", params={"search": "p007"}).text
     assert "1 to 1 of 1" in text(one)
     assert "=Ann &amp; &lt;b&gt;" in one
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("/portal/statements?period=2026-01", "No statement matches. Remove a filter, or choose all periods."),
+        ("/portal/statements?page=9", "The list ends before this page: it has 250 rows."),
+        ("/portal/statements?payee=nobody", "No statement matches. Remove a filter, or choose all periods."),
+        ("/portal/finance/payments?page=9", "The list ends before this page: it has 3 rows."),
+        ("/portal/finance/payees?page=9", "The list ends before this page: it has 2 rows."),
+    ],
+)
+def test_an_empty_page_does_not_say_that_there_is_nothing_at_all(
+    client: TestClient, address: str, sentence: str
+) -> None:
+    page = client.get(address).text
+    assert sentence in page
+    assert "yet. The" not in text(page)
+
+
+def test_beyond_the_end_the_way_back_leads_to_the_last_page(client: TestClient) -> None:
+    assert "page=3" in client.get("/portal/statements?page=9").text
 
 
 def test_the_order_of_statements_can_be_chosen(client: TestClient) -> None:
@@ -165,7 +196,7 @@ def test_payments_show_their_batch_and_what_became_of_them(client: TestClient) -
     assert "AC04 closed account" in shown
     assert "1 to 2 of 2" in shown
     assert "1 to 1 of 1" in text(client.get("/portal/finance/payments?state=returned").text)
-    assert "No payment is like this." in text(client.get("/portal/finance/payments?state=voided").text)
+    assert "No payment matches. Remove a filter." in text(client.get("/portal/finance/payments?state=voided").text)
     assert client.get("/portal/finance/payments?state=lost").status_code == 422
 
 
@@ -175,7 +206,7 @@ def test_payees_have_their_balances_and_what_is_on_hold(client: TestClient) -> N
     assert "1.00" in page
     assert 'href="/portal/statements?period=all&amp;payee=ann"' in page
     assert 'href="/portal/finance/payments?payee=ann"' in page
-    assert "No payee is like this." in client.get("/portal/finance/payees?search=zoe").text
+    assert "No payee matches." in client.get("/portal/finance/payees?search=zoe").text
 
 
 def test_a_payees_link_shows_their_rows_and_nobody_elses(client: TestClient) -> None:

@@ -5,12 +5,35 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from billing.books.months import ClosingFigures, StateSum, WaitingCount
+from billing.books.months import DUE, ClosingFigures, StateSum, WaitingCount
 from billing.payouts.account_entries import SUSPENSE_OF_BANK
 from billing.terms.suspense import SUSPENSE
 from billing.waiting import CONFLICT, LATE_EVENT, TRAFFIC_GROUP
 
 DAYS_SHOWN = 5
+WAITS_FOR = {
+    "traffic_groups": ("group of traffic is under review", "groups of traffic are under review"),
+    "conflicts": ("event came with the id of another one", "events came with the id of another one"),
+    "late_events": ("event came too late to be counted", "events came too late to be counted"),
+    "in_review": ("statement waits for a second person", "statements wait for a second person"),
+    "held": (
+        "held statement waits for a review: `billing statements review`",
+        "held statements wait for a review: `billing statements review`",
+    ),
+    "post": (
+        "statement is not in the ledger yet; the next night posts it",
+        "statements are not in the ledger yet; the next night posts them",
+    ),
+    "pay": (
+        "statement is in the ledger and in no settled payout",
+        "statements are in the ledger and in no settled payout",
+    ),
+    "reconcile": (
+        "payment is instructed, and the bank has not answered",
+        "payments are instructed, and the bank has not answered",
+    ),
+}
+"""What waits, of one and of several."""
 
 
 class CheckState(StrEnum):
@@ -45,9 +68,9 @@ def checks_of(
     return (
         _settled(figures, now, allowed_lateness),
         _judged(figures),
-        _pool("traffic_groups", "groups of traffic are under review", figures, waiting.get(TRAFFIC_GROUP)),
-        _pool("conflicts", "events came with the id of another one", figures, waiting.get(CONFLICT)),
-        _pool("late_events", "events came too late to be counted", figures, waiting.get(LATE_EVENT)),
+        _pool("traffic_groups", figures, waiting.get(TRAFFIC_GROUP)),
+        _pool("conflicts", figures, waiting.get(CONFLICT)),
+        _pool("late_events", figures, waiting.get(LATE_EVENT)),
         _reconciled(figures),
         _terms(figures),
         _proposals(figures),
@@ -73,13 +96,12 @@ def steps_of(figures: ClosingFigures, *, now: datetime) -> tuple[Check, ...]:
         return (Check("run", state, sentence), *later, _answered(figures))
     in_force = [each for each in found if each.state not in ("voided", "superseded")]
     total = Check("run", CheckState.READY, "The period is billed.", _count(in_force), _amounts(in_force))
-    waits, unposted = _of(found, "in_review", "held"), _of(found, "approved", "calculated")
-    unpaid = _of(found, "finalised")
+    unposted, unpaid = _of(found, "approved", "calculated"), _of(found, DUE)
     return (
         total,
-        _step("approve", waits, "wait for a second person.", "No statement waits for a second person."),
-        _step("post", unposted, "are not in the ledger yet; the next night posts them.", "Every statement is posted."),
-        _step("pay", unpaid, "are in the ledger and in no settled payout.", "What is due is paid."),
+        _approved(found),
+        _step("post", unposted, "Every statement is posted."),
+        _step("pay", unpaid, "What is due is paid."),
         _answered(figures),
     )
 
@@ -96,9 +118,10 @@ def _settled(figures: ClosingFigures, now: datetime, allowed_lateness: timedelta
     until = f"Version {figures.batch_version} is settled until {_minute(figures.settled_until)}"
     if figures.settled_until >= needed:
         return Check("settled", CheckState.READY, f"{until}, and covers the period.")
-    hours = f"{allowed_lateness / timedelta(hours=1):g}"
+    hours = allowed_lateness / timedelta(hours=1)
+    after = f"{hours:g} {'hour' if hours == 1 else 'hours'} after the end of the period"
     state = CheckState.BLOCKS if now >= needed else CheckState.LATER
-    return Check("settled", state, f"{until}; {_minute(needed)} is needed, {hours} hours after the end of the period.")
+    return Check("settled", state, f"{until}; {_minute(needed)} is needed, {after}.")
 
 
 def _judged(figures: ClosingFigures) -> Check:
@@ -113,7 +136,7 @@ def _judged(figures: ClosingFigures) -> Check:
     return Check("judged", CheckState.BLOCKS, sentence, len(days))
 
 
-def _pool(name: str, are_what: str, figures: ClosingFigures, waiting: WaitingCount | None) -> Check:
+def _pool(name: str, figures: ClosingFigures, waiting: WaitingCount | None) -> Check:
     if waiting is None:
         return Check(name, CheckState.UNKNOWN, "Not counted yet: `billing nightly` counts them.")
     count, events = waiting.of(figures.period)
@@ -123,8 +146,8 @@ def _pool(name: str, are_what: str, figures: ClosingFigures, waiting: WaitingCou
         return Check(name, CheckState.WAITS if count else CheckState.UNKNOWN, sentence, count)
     if not count:
         return Check(name, CheckState.READY, f"None; {as_of}.", 0)
-    with_events = f" with {events:,} events" if events != count else ""
-    return Check(name, CheckState.WAITS, f"{count:,} {are_what}{with_events}; {as_of}.", count)
+    with_events = f" with {_counted(events, 'event', 'events')}" if name == "traffic_groups" else ""
+    return Check(name, CheckState.WAITS, f"{_counted(count, *WAITS_FOR[name])}{with_events}; {as_of}.", count)
 
 
 def _reconciled(figures: ClosingFigures) -> Check:
@@ -192,11 +215,24 @@ def _appeals(figures: ClosingFigures) -> Check:
     return Check("appeals", CheckState.WAITS, "Payees wait for an answer.", figures.open_appeals)
 
 
-def _step(name: str, left: Sequence[StateSum], are_what: str, done: str) -> Check:
+def _approved(found: Sequence[StateSum]) -> Check:
+    """Return what waits for a second person, and what was held and waits for somebody who looks at it first."""
+    left = _of(found, "in_review", "held")
+    if not left:
+        return Check("approve", CheckState.READY, "No statement waits for a person.", 0)
+    sentences = [
+        f"{_counted(count, *WAITS_FOR[state])}."
+        for state in ("in_review", "held")
+        if (count := _count(_of(found, state)))
+    ]
+    return Check("approve", CheckState.WAITS, " ".join(sentences), _count(left), _amounts(left))
+
+
+def _step(name: str, left: Sequence[StateSum], done: str) -> Check:
     if not left:
         return Check(name, CheckState.READY, done, 0)
     count = _count(left)
-    return Check(name, CheckState.WAITS, f"{count:,} statements {are_what}", count, _amounts(left))
+    return Check(name, CheckState.WAITS, f"{_counted(count, *WAITS_FOR[name])}.", count, _amounts(left))
 
 
 def _answered(figures: ClosingFigures) -> Check:
@@ -205,7 +241,7 @@ def _answered(figures: ClosingFigures) -> Check:
     if not left:
         return Check("reconcile", CheckState.READY, "No payment waits for the bank.", 0)
     count = _count(left)
-    sentence = f"{count:,} payments are instructed, and the bank has not answered (all periods)."
+    sentence = f"{_counted(count, *WAITS_FOR['reconcile'])} (all periods)."
     return Check("reconcile", CheckState.WAITS, sentence, count, _amounts(left))
 
 
@@ -223,6 +259,10 @@ def _amounts(found: Sequence[StateSum]) -> tuple[tuple[int, str], ...]:
     for each in found:
         sums[each.currency] = sums.get(each.currency, 0) + each.amount_micros
     return tuple((micros, currency) for currency, micros in sorted(sums.items()))
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _minute(instant: datetime) -> str:

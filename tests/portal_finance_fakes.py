@@ -58,7 +58,7 @@ class FakeFinance:
             estimated_at=None,
             estimated_version=None,
             statements=(
-                SumRow("finalised", "USD", 1_052, 9_850_101_210_000),
+                SumRow("finalised, due", "USD", 1_052, 9_850_101_210_000),
                 SumRow("in_review", "USD", 2, 26_442_000),
             ),
             payments=(SumRow("settled", "EUR", 12, 5_000_000),),

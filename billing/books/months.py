@@ -6,8 +6,8 @@ from datetime import date, datetime
 
 from ingestion.contract.periods import Period
 
-IN_SUSPENSE, NOTHING_DUE = "in_suspense", "nothing_due"
-"""Finalised statements that no payout covers: of nobody yet, or without an amount."""
+DUE, IN_SUSPENSE, NOTHING_DUE = "finalised, due", "finalised, in suspense", "finalised, nothing due"
+"""Finalised statements by what a payout pays of them: all; nothing, as their payee is not known; nothing at all."""
 
 
 @dataclass(frozen=True)

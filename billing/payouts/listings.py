@@ -18,7 +18,7 @@ class StatementOrder(StrEnum):
     PERIOD = "period"
     """The newest period first, then by payee."""
     PAYABLE = "payable"
-    """The largest amount first."""
+    """The largest amount first, currency by currency."""
     PAYEE = "payee"
 
 

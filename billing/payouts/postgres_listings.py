@@ -38,7 +38,9 @@ _STATEMENT_SUMS = f"""{_STATEMENTS}
     SELECT state, currency, count(*), sum(payable_micros)::bigint FROM listed GROUP BY 1, 2 ORDER BY 2, 1"""
 _STATEMENT_ORDER = {
     StatementOrder.PERIOD: 'period_start_on DESC, payee_id COLLATE "C", restatement_number DESC',
-    StatementOrder.PAYABLE: 'payable_micros DESC, period_start_on DESC, payee_id COLLATE "C", restatement_number DESC',
+    StatementOrder.PAYABLE: (
+        'currency, payable_micros DESC, period_start_on DESC, payee_id COLLATE "C", restatement_number DESC'
+    ),
     StatementOrder.PAYEE: 'payee_id COLLATE "C", period_start_on DESC, restatement_number DESC',
 }
 _STATEMENT_ROWS = f"""{_STATEMENTS}

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from billing.books.months import IN_SUSPENSE, NOTHING_DUE, ClosingFigures, PeriodWaits, StateSum
+from billing.books.months import DUE, IN_SUSPENSE, NOTHING_DUE, ClosingFigures, PeriodWaits, StateSum
 from billing.books.postgres_statement_rows import STATE_OF_S
 from billing.payouts.account_entries import SUSPENSE_OF_BANK
 from billing.postgres_session import Connect, one_transaction
@@ -30,10 +30,10 @@ _OVERLAPPING = """
     SELECT DISTINCT period_start_on, period_end_on FROM billing.runs
     WHERE period_start_on < %(end)s AND %(start)s < period_end_on
       AND (period_start_on, period_end_on) <> (%(start)s, %(end)s) ORDER BY period_start_on"""
-# a finalised statement that no payout covers is named for it
+# not all finalised statements are due
 _STATEMENTS = f"""
     SELECT CASE WHEN state <> 'finalised' THEN state WHEN payee_id = '{SUSPENSE}' THEN '{IN_SUSPENSE}'
-                WHEN payable_micros <= 0 THEN '{NOTHING_DUE}' ELSE state END AS shown,
+                WHEN payable_micros <= 0 THEN '{NOTHING_DUE}' ELSE '{DUE}' END AS shown,
            currency, count(*), sum(earned)::bigint
     FROM (SELECT {STATE_OF_S} AS state, currency, payee_id, payable_micros,
                  payable_micros::numeric + tax_micros AS earned

@@ -40,7 +40,7 @@ class FinanceReads(Protocol):
         """Return statements whose payee's id or name contains `search`; an empty value sets no condition.
 
         `payee_id`: those of this payee alone.
-        `order`: `period` (the newest first), `payable` (the largest first) or `payee`.
+        `order`: `period` (the newest first), `payable` (the largest first, currency by currency) or `payee`.
         """
 
     def payments(

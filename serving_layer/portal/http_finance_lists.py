@@ -28,7 +28,7 @@ TEXTS = {"search": "A search", "payee": "A payee's id", "batch": "The id of a ba
 """Parameter of any text → its name for people."""
 STATES = ("calculated", "in_review", "held", "approved", "finalised", "paid", "voided", "superseded")
 PAYMENT_STATES = ("instructed", "settled", "rejected", "returned", "voided")
-ORDERS = {"period": "newest period first", "payable": "largest first", "payee": "by payee"}
+ORDERS = {"period": "newest period first", "payable": "largest first, by currency", "payee": "by payee"}
 ALL = "all"
 """The period of a list without a condition on it."""
 NOT_READ = "The books cannot be read now; try again shortly."

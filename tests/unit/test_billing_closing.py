@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from billing.books.book_ports import WaitingItem
-from billing.books.months import ClosingFigures, StateSum, WaitingCount
+from billing.books.months import DUE, IN_SUSPENSE, NOTHING_DUE, ClosingFigures, StateSum, WaitingCount
 from billing.closing import Check, CheckState, checks_of, forecast, steps_of
 from billing.payouts.postgres_months import unjudged_days
 from billing.waiting import CONFLICT, LATE_EVENT, LISTED_MAX, TRAFFIC_GROUP, first_of, note_waiting_work
@@ -133,10 +133,10 @@ def test_the_steps_follow_the_states_of_statements_and_payments() -> None:
         CLEAN,
         statements=(
             StateSum("approved", "USD", 1, 4),
-            StateSum("finalised", "USD", 5, 100),
+            StateSum(DUE, "USD", 5, 100),
             StateSum("held", "USD", 2, 30),
             StateSum("in_review", "EUR", 1, 8),
-            StateSum("nothing_due", "USD", 3, 0),
+            StateSum(NOTHING_DUE, "USD", 3, 0),
             StateSum("voided", "USD", 9, 900),
         ),
         payments=(StateSum("instructed", "EUR", 2, 60), StateSum("settled", "EUR", 1, 5)),
@@ -146,8 +146,41 @@ def test_the_steps_follow_the_states_of_statements_and_payments() -> None:
     assert (approve.count, approve.amounts) == (3, ((8, "EUR"), (30, "USD")))
     assert (post.count, pay.count, reconcile.count) == (1, 5, 2)
     assert {each.state for each in (approve, post, pay, reconcile)} == {CheckState.WAITS}
-    paid = replace(CLEAN, statements=(StateSum("paid", "USD", 5, 100), StateSum("in_suspense", "USD", 1, 1)))
+    paid = replace(CLEAN, statements=(StateSum("paid", "USD", 5, 100), StateSum(IN_SUSPENSE, "USD", 1, 1)))
     assert {each.state for each in steps_of(paid, now=NOW)} == {CheckState.READY}
+
+
+def test_held_statements_wait_for_a_review_and_not_for_a_second_person() -> None:
+    held = replace(CLEAN, statements=(StateSum("held", "USD", 1, 30), StateSum("held", "EUR", 1, 5)))
+    approve = {each.name: each for each in steps_of(held, now=NOW)}["approve"]
+    assert approve.sentence == "2 held statements wait for a review: `billing statements review`."
+    both = replace(held, statements=(StateSum("held", "USD", 1, 30), StateSum("in_review", "USD", 1, 8)))
+    approve = {each.name: each for each in steps_of(both, now=NOW)}["approve"]
+    assert approve.sentence == (
+        "1 statement waits for a second person. 1 held statement waits for a review: `billing statements review`."
+    )
+
+
+def test_one_is_not_called_several() -> None:
+    one = (StateSum("in_review", "USD", 1, 8), StateSum("approved", "USD", 1, 8), StateSum(DUE, "USD", 1, 8))
+    figures = replace(CLEAN, statements=one, payments=(StateSum("instructed", "USD", 1, 8),))
+    assert [each.sentence for each in steps_of(figures, now=NOW)][1:] == [
+        "1 statement waits for a second person.",
+        "1 statement is not in the ledger yet; the next night posts it.",
+        "1 statement is in the ledger and in no settled payout.",
+        "1 payment is instructed, and the bank has not answered (all periods).",
+    ]
+    single = WaitingCount({date(2026, 10, 1): (1, 1)}, 0, 7, NOW)
+    found = checks(CLEAN, dict.fromkeys((CONFLICT, LATE_EVENT, TRAFFIC_GROUP), single))
+    as_of = "; as of version 7, counted 2026-11-05 00:00 UTC."
+    assert found["traffic_groups"].sentence == f"1 group of traffic is under review with 1 event{as_of}"
+    assert found["conflicts"].sentence == f"1 event came with the id of another one{as_of}"
+    assert found["late_events"].sentence == f"1 event came too late to be counted{as_of}"
+    several = checks(CLEAN, {**COUNTED, TRAFFIC_GROUP: WaitingCount({date(2026, 10, 1): (2, 2_300)}, 0, 7, NOW)})
+    assert several["traffic_groups"].sentence == f"2 groups of traffic are under review with 2,300 events{as_of}"
+    early = replace(CLEAN, settled_until=OCTOBER.end_at)
+    settled = checks_of(early, COUNTED, now=NOW, allowed_lateness=timedelta(hours=1))[0]
+    assert settled.sentence.endswith("is needed, 1 hour after the end of the period.")
 
 
 def test_the_forecast_is_the_sum_of_the_estimates_by_currency() -> None:

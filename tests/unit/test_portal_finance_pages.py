@@ -200,6 +200,18 @@ def test_payments_show_their_batch_and_what_became_of_them(client: TestClient) -
     assert client.get("/portal/finance/payments?state=lost").status_code == 422
 
 
+def test_a_line_of_close_leads_to_its_list(client: TestClient) -> None:
+    page = client.get("/portal/finance").text
+    assert 'href="/portal/statements?period=2026-10&amp;state=finalised"' in page
+    assert 'href="/portal/finance/payments?state=settled"' in page
+    assert "finalised, due" in text(page)
+
+
+def test_what_was_never_owed_has_no_amount(client: TestClient) -> None:
+    shown = text(client.get("/portal/finance/payees").text)
+    assert "never owed 1 –" in shown
+
+
 def test_payees_have_their_balances_and_what_is_on_hold(client: TestClient) -> None:
     page = client.get("/portal/finance/payees").text
     assert "5.00" in page

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from ingestion.contract.printable import is_name
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.portal.finance_records import PayeeRow, PaymentRow, RowPage, StatementRow
+from serving_layer.portal.formatting import machine
 from serving_layer.portal.http_visit import NOT_KEPT, SECURITY_HEADERS, Handler, Portal, Visit, page_route
 from serving_layer.portal.statement_chain import period_text
 from serving_layer.request.parameters import is_number
@@ -190,7 +192,9 @@ def rows_csv(columns: Sequence[str], rows: Sequence[Any]) -> bytes:
 
 
 def _cell(value: object) -> object:
-    return period_text(value.start_on, value.end_on) if isinstance(value, Period) else value
+    if isinstance(value, Period):
+        return period_text(value.start_on, value.end_on)
+    return machine(value) if isinstance(value, datetime) else value
 
 
 def _texts(visit: Visit, *names: str) -> list[str]:

@@ -191,6 +191,11 @@ def test_a_file_has_all_rows_of_the_list_and_no_formula(client: TestClient) -> N
     assert len(client.get("/portal/finance/statements.csv?state=in_review").text.splitlines()) == 6
 
 
+def test_a_files_instants_are_in_the_form_that_machines_read(client: TestClient) -> None:
+    rows = list(csv.DictReader(io.StringIO(client.get("/portal/finance/payments.csv").text)))
+    assert (rows[0]["moved_at"], rows[0]["execution_on"]) == ("2026-11-25T03:00:00Z", "2026-12-01")
+
+
 def test_payments_show_their_batch_and_what_became_of_them(client: TestClient) -> None:
     shown = text(client.get("/portal/finance/payments?batch=VL-EUR-20261201-1").text)
     assert "AC04 closed account" in shown

@@ -1,6 +1,7 @@
 """`./viewledger backup --to PLACE`: PostgreSQL and the batch tables, as of one published version."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -25,6 +26,8 @@ from jobs.wiring.backup_manifest import (
     TableFolder,
     backups_in,
     hash_of,
+    keep_on_disk,
+    problem_of,
     write_manifest,
 )
 from jobs.wiring.backup_warehouse import below, open_warehouse, warehouse_url
@@ -55,6 +58,7 @@ def run(*, to: Path, keys_to: Path | None, as_json: bool) -> ExitCode:
     Exit codes: 2 the place cannot be used, 4 a server is away, 5 a batch run or another backup is at work, 6 a file of
     the tables is gone.
     """
+    os.umask(0o077)  # a backup holds what only the logins of the installation may read
     environ = settings.environment()
     chosen, begun_at = BatchSettings.from_environ(environ), datetime.now(UTC)
     keys = key_ids(environ)
@@ -78,6 +82,7 @@ def run(*, to: Path, keys_to: Path | None, as_json: bool) -> ExitCode:
                 versions.unlock()
                 _tell("database", f"migration {state.migration}, version {state.version}")
                 dump(chosen.postgres_url, state.snapshot, to / dump_path(backup_id))
+                keep_on_disk(to / dump_path(backup_id))
             files = [*copied, *_copied(warehouse, warehouse_url(chosen), paths, place=place)]
             manifest = Manifest(
                 format=FORMAT,
@@ -123,15 +128,19 @@ def _listed(
 def _copied(
     warehouse: "SparkStoredFiles", root: str, paths: Sequence[str], *, place: BackupPlace
 ) -> Iterator[BackedUpFile]:
-    """Yield each file as it is in the place; those of earlier backups are not copied again."""
+    """Yield each file as it is in the place; one of an earlier backup is copied again only if it decayed there."""
     for number, path in enumerate(paths, 1):
         name = f"{WAREHOUSE}/{below(root, path)}"
         byte_count, modified_ms = warehouse.status(path)
         there, target = place.there.get(name), place.folder / name
-        if there is None or there.modified_ms != modified_ms or not _has_size(target, byte_count):
+        problem = problem_of(place.folder, there) if there is not None else None
+        if problem is not None:
+            _tell("warehouse", f"{target} is not as it was copied; it is copied again")
+        if there is None or there.modified_ms != modified_ms or problem is not None:
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(f".{target.name}.part")
             warehouse.fetch(path, part)
+            keep_on_disk(part)
             part.replace(target)
             there = BackedUpFile(name, *hash_of(target), modified_ms)
         if there.byte_count != byte_count:
@@ -139,10 +148,6 @@ def _copied(
         yield there
         if number % TOLD_EVERY == 0:
             _tell("warehouse", f"{number:,} of {len(paths):,} files")
-
-
-def _has_size(path: Path, byte_count: int) -> bool:
-    return path.is_file() and path.stat().st_size == byte_count
 
 
 def _refuse_other_installation(earlier: Sequence[Manifest], state: DatabaseState, to: Path) -> None:

@@ -11,6 +11,7 @@ from batch_layer.errors import AtWorkError
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from billing.postgres_session import connector
 from billing.proof.postgres_rules import problems_of_rules
+from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
 from jobs.commands.billing.proof import RULES
 from jobs.errors import CommandError
@@ -59,7 +60,7 @@ def run(*, place: Path, backup: str | None, actor: str, reason: str, as_json: bo
         ):
             if not versions.lock():
                 raise AtWorkError
-            with _warehouse_restored(warehouse, place, manifest):
+            with _warehouse_restored(warehouse, place, manifest, chosen.postgres_url):
                 _tell("database", f"migration {manifest.migration}, version {manifest.version}")
                 restore_database(chosen.postgres_url, place, manifest, actor=actor, reason=reason)
         migrate(chosen.postgres_url)
@@ -115,17 +116,18 @@ def _refuse_other_login(manifest: Manifest, url: str) -> None:
 
 
 @contextmanager
-def _warehouse_restored(warehouse: "SparkStoredFiles", place: Path, manifest: Manifest) -> Iterator[None]:
-    """Copy the files of the tables; remove them again if what follows fails."""
+def _warehouse_restored(warehouse: "SparkStoredFiles", place: Path, manifest: Manifest, url: str) -> Iterator[None]:
+    """Copy the files of the tables; remove them again if what follows fails, unless the database came back."""
     if (found := warehouse.first_file()) is not None:
         raise CommandError(
-            f"the warehouse is in use, it has {found}; restore into an empty folder, nothing was changed",
+            f"the warehouse is in use, it has {found}; restore into an empty folder, nothing was changed "
+            "(docs/operate/backup.md: after a restore was killed)",
             ExitCode.REFUSED,
         )
     root = manifest.warehouse
     try:
         for folder in manifest.folders:
-            warehouse.make_folder(f"{root}/{folder.path}", int(folder.permission, 8))
+            warehouse.make_folder(f"{root}/{folder.path}", int(folder.permission, 8) & 0o770)
         for number, each in enumerate(manifest.files, 1):
             target = f"{root}/{each.path.removeprefix(f'{WAREHOUSE}/')}"
             warehouse.store(place / each.path, target, modified_ms=each.modified_ms)
@@ -133,8 +135,24 @@ def _warehouse_restored(warehouse: "SparkStoredFiles", place: Path, manifest: Ma
                 _tell("warehouse", f"{number:,} of {len(manifest.files):,} files")
         yield
     except BaseException:
-        warehouse.remove()
+        if _is_empty(url):
+            warehouse.remove()
         raise
+
+
+def _is_empty(url: str) -> bool:
+    """Return whether a database is certainly empty; say what to do if not: its books need the files."""
+    try:
+        found = what_is_there(url)  # waits for a COMMIT under way
+    except (CommandError, UnavailableError):
+        found = "no answer"
+    if found is not None:
+        _tell(
+            "warehouse",
+            f"its files stay, for the database has {found}; if the restore is in it (billing.restores), run "
+            "./viewledger migrate and go on",
+        )
+    return found is None
 
 
 def _tell(stage: str, text: str) -> None:

@@ -6,6 +6,7 @@ PLACE/20261129T020000Z/manifest.json  what belongs to this backup, with sizes an
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,6 +21,7 @@ FORMAT = 1
 MANIFEST, DUMP, WAREHOUSE = "manifest.json", "database.dump", "warehouse"
 BACKUP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 PIECE_BYTES = 1 << 20
+_PERMISSION = re.compile(r"[0-7]{3,4}")
 
 
 class BackedUpFile(msgspec.Struct, frozen=True):
@@ -100,8 +102,10 @@ def read_manifest(folder: Path) -> Manifest:
         raise CommandError(
             f"{file} is not a manifest of a backup ({error}); give another backup", ExitCode.BAD_INPUT
         ) from error
-    paths = [each.path for each in (found.database, *found.files)]
-    wrong = next((each for each in paths if not _is_inside(each)), None)
+    files = [each.path for each in (found.database, *found.files)]
+    wrong = next((each for each in files if not _is_inside(each)), None) or next(
+        (f"{each.path} ({each.permission})" for each in found.folders if not _is_table_folder(each)), None
+    )
     if found.format != FORMAT or found.backup_id != folder.name or wrong is not None:
         what = f"names {wrong!r}" if wrong else f"is of backup {found.backup_id} in format {found.format}"
         raise CommandError(
@@ -124,11 +128,24 @@ def chosen_backup(place: Path, backup_id: str | None) -> Manifest:
 
 
 def write_manifest(place: Path, manifest: Manifest) -> None:
-    """Write a backup's manifest, whole or not at all."""
+    """Write a backup's manifest, whole or not at all, when everything else of it is on disk."""
     file = place / manifest.backup_id / MANIFEST
     part = file.with_name(f".{MANIFEST}.part")
     part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+    keep_on_disk(part)
+    for folder, _, _ in os.walk(place):
+        keep_on_disk(Path(folder))
     part.replace(file)
+    keep_on_disk(file.parent)
+
+
+def keep_on_disk(path: Path) -> None:
+    """Return when a file, or the names in a folder, would be there after a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def problem_of(place: Path, file: BackedUpFile) -> str | None:
@@ -157,6 +174,10 @@ def hash_of(path: Path) -> tuple[int, str]:
 def cannot_be_read(path: Path, error: OSError) -> CommandError:
     """Return the refusal of a file or folder that the system does not let us read."""
     return CommandError(f"{path} cannot be read ({error.strerror or error})", ExitCode.BAD_INPUT)
+
+
+def _is_table_folder(folder: TableFolder) -> bool:
+    return _is_inside(f"{WAREHOUSE}/{folder.path}") and _PERMISSION.fullmatch(folder.permission) is not None
 
 
 def _is_inside(path: str) -> bool:

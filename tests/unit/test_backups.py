@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from billing.proof.ed25519_keys import create_key
-from jobs.commands import restore
-from jobs.commands.backup import _disk_errors
+from jobs.commands import backup, restore
+from jobs.commands.backup import BackupPlace, _copied, _disk_errors
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.backup_database import refuse_newer_schema
@@ -19,6 +19,7 @@ from jobs.wiring.backup_manifest import (
     MANIFEST,
     BackedUpFile,
     Manifest,
+    TableFolder,
     backups_in,
     chosen_backup,
     hash_of,
@@ -88,6 +89,8 @@ def test_a_place_with_other_things_is_left_alone(tmp_path: Path) -> None:
         ({"files": [{"path": "../secret", "byte_count": 1, "sha256": ""}]}, "names '../secret'"),
         ({"files": [{"path": "/etc/passwd", "byte_count": 1, "sha256": ""}]}, "names '/etc/passwd'"),
         ({"files": [{"path": "warehouse/../../x", "byte_count": 1, "sha256": ""}]}, "names 'warehouse/../../x'"),
+        ({"folders": [{"path": "../../other", "permission": "700"}]}, "names '../../other (700)'"),
+        ({"folders": [{"path": "views/events", "permission": "-1"}]}, "names 'views/events (-1)'"),
     ],
 )
 def test_a_manifest_that_cannot_be_relied_on_is_refused(tmp_path: Path, changes: dict[str, object], words: str) -> None:
@@ -153,6 +156,98 @@ def test_the_keys_of_an_installation_are_known_by_their_ids_and_copied_only_wher
     assert {each.stat().st_mode & 0o777 for each in folder.iterdir()} == {0o600}
     with pytest.raises(CommandError, match="is not empty; give a new or empty folder for the keys"):
         new_key_folder(folder, place)
+
+
+class StoredFiles:
+    """A warehouse of files in a dictionary: path → content."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files, self.fetched, self.folders = files, list[str](), dict[str, int]()
+
+    def status(self, path: str) -> tuple[int, int]:
+        return len(self.files[path]), 7
+
+    def fetch(self, path: str, target: Path) -> None:
+        self.fetched.append(path)
+        target.write_bytes(self.files[path])
+
+    def first_file(self) -> str | None:
+        return next(iter(self.files), None)
+
+    def make_folder(self, folder: str, permission: int) -> None:
+        self.folders[folder] = permission
+
+    def store(self, source: Path, path: str, *, modified_ms: int) -> None:
+        self.files[path] = source.read_bytes()
+
+    def remove(self) -> None:
+        self.files.clear()
+
+
+def test_a_file_that_decayed_in_the_place_is_copied_again(tmp_path: Path) -> None:
+    warehouse = StoredFiles({"/w/views/a": b"aaaa", "/w/views/b": b"bbbb"})
+
+    def back_up(there: list[BackedUpFile]) -> list[BackedUpFile]:
+        warehouse.fetched.clear()
+        place = BackupPlace(tmp_path, SECOND, {each.path: each for each in there})
+        return list(_copied(warehouse, "/w", list(warehouse.files), place=place))  # type: ignore[arg-type]
+
+    first = back_up([])
+    assert warehouse.fetched == ["/w/views/a", "/w/views/b"]
+    assert (back_up(first), warehouse.fetched) == (first, [])
+    (tmp_path / "warehouse/views/b").write_bytes(b"bbbc")
+    assert (back_up(first), warehouse.fetched) == (first, ["/w/views/b"])
+    assert [problem_of(tmp_path, each) for each in first] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("found", "stay"),
+    [(None, False), ("1 rows of published.versions", True), (CommandError("", ExitCode.FAILED), True)],
+)
+def test_the_files_of_a_restore_that_fails_are_removed_only_if_the_database_is_certainly_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: object, stay: bool
+) -> None:
+    def what_is_there(_: str) -> object:
+        if isinstance(found, CommandError):
+            raise found
+        return found
+
+    monkeypatch.setattr(restore, "what_is_there", what_is_there)
+    manifest, warehouse = backed_up(tmp_path), StoredFiles({})
+    with (
+        pytest.raises(KeyboardInterrupt),
+        restore._warehouse_restored(warehouse, tmp_path, manifest, "postgresql://names"),  # type: ignore[arg-type]
+    ):
+        raise KeyboardInterrupt
+    assert list(warehouse.files) == ([f"{manifest.warehouse}/views/events/a.parquet"] if stay else [])
+
+
+def test_nobody_else_may_enter_a_restored_folder(tmp_path: Path) -> None:
+    manifest, warehouse = backed_up(tmp_path), StoredFiles({})
+    manifest = msgspec.structs.replace(manifest, folders=[TableFolder("views/events", "777")])
+    with restore._warehouse_restored(warehouse, tmp_path, manifest, "postgresql://names"):  # type: ignore[arg-type]
+        assert warehouse.folders == {f"{manifest.warehouse}/views/events": 0o770}
+
+
+def test_nobody_else_may_read_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(0o022)
+    try:
+        monkeypatch.setattr(backup, "BatchSettings", Unreadable)
+        with pytest.raises(CommandError):
+            backup.run(to=tmp_path / "place", keys_to=None, as_json=True)
+        backed_up(tmp_path / "place")
+    finally:
+        os.umask(before)
+    made = [tmp_path / "place", *(tmp_path / "place").rglob("*")]
+    assert {each.stat().st_mode & 0o077 for each in made} == {0}
+
+
+class Unreadable:
+    """Settings that a command refuses."""
+
+    @classmethod
+    def from_environ(cls, environ: object) -> None:
+        raise CommandError("VIEWLEDGER_HDFS_URL is not set", ExitCode.BAD_INPUT)
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from batch_layer.errors import AtWorkError, RefusedError
 from batch_layer.judging.postgres_group_decisions import PostgresGroupDecisions
 from batch_layer.judging.postgres_late_decisions import PostgresLateDecisions
 from batch_layer.judging.postgres_policies import counting_policies, traffic_policies
+from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.tables import RAW_EVENTS
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.run.ports import Warehouse
@@ -39,7 +40,7 @@ from jobs.wiring.event_log import open_log_ends
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.kafka_record_batches import read_every_batch
 from jobs.wiring.reconcile_ports import note_reconciled, reconcile_ports
-from jobs.wiring.traffic_rules import traffic_rules
+from jobs.wiring.traffic_rules import refuse_unruled, traffic_rules
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def open_ports(
             raise AtWorkError
         with closing(PostgresLogGenerations(chosen.postgres_url, chosen.topic)) as generations:
             log.base = generations.checked(log.log_id()).base
+        of_traffic = traffic_policies(chosen.postgres_url)
+        refuse_unruled(chosen.traffic_ruled_from, of_traffic)
         current = versions.current()
         sizes = sizes_of_run(current, base=log.base, highwaters=log.highwaters())
         points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
@@ -110,7 +113,7 @@ def open_ports(
             reconcile=reconcile_ports(spark, versions, record, postgres_url=url, progress=progress),
             decisions=PostgresLateDecisions(url),
             traffic_decisions=PostgresGroupDecisions(url),
-            warehouse=points.on(_warehouse(chosen, spark, log.base), Part.SPARK),
+            warehouse=points.on(_warehouse(chosen, spark, log.base, traffic_rules(of_traffic)), Part.SPARK),
             metrics=PrometheusBatchMetrics(chosen.metrics),
             progress=progress,
             clock=lambda: datetime.now(UTC),
@@ -156,7 +159,7 @@ def task_count(sizes: RunSizes) -> int:
     return max(tasks_for(sizes.new_count), sizes.stored_count // STORED_EVENTS_PER_TASK)
 
 
-def _warehouse(chosen: RunSettings, spark: "SparkSession", log_base: int) -> Warehouse:
+def _warehouse(chosen: RunSettings, spark: "SparkSession", log_base: int, rules: TrafficRules) -> Warehouse:
     from batch_layer.archive.spark_archive import KafkaSource
     from batch_layer.gate import gx_gate
     from batch_layer.judging.spark_catalogue import SparkCatalogueFacts
@@ -169,7 +172,7 @@ def _warehouse(chosen: RunSettings, spark: "SparkSession", log_base: int) -> War
         staging=PostgresStaging(chosen.postgres_url),
         reports=chosen.reports,
         gate=gx_gate.judge,
-        traffic_rules=traffic_rules(traffic_policies(chosen.postgres_url)),
+        traffic_rules=rules,
         keys=chosen.keys,
         policies=counting_policies(chosen.postgres_url),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from batch_layer.judging.batch_keys import BatchKeys
@@ -15,7 +15,7 @@ from jobs.resilience.failpoints import Failpoints
 from jobs.settings.brokers import read_brokers
 from jobs.settings.declared import spark
 from jobs.settings.declared.billing import ALLOWED_LATENESS_HOURS
-from jobs.settings.declared.pipeline import STATE_DIR, TRAITS_KEY
+from jobs.settings.declared.pipeline import STATE_DIR, TRAFFIC_RULED_FROM, TRAITS_KEY
 from jobs.settings.declared.servers import (
     HDFS_URL,
     POSTGRES_URL,
@@ -90,6 +90,8 @@ class RunSettings(BatchSettings):
     """The settings of a batch run."""
 
     keys: BatchKeys
+    traffic_ruled_from: date | None
+    """The day from which a policy of traffic is expected to be in force; None: none is expected."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "RunSettings":
@@ -101,6 +103,7 @@ class RunSettings(BatchSettings):
                 TraitsKey(bytes.fromhex(TRAITS_KEY.read(environ))),
                 *read_all_attestation_keys(environ),
             ),
+            traffic_ruled_from=TRAFFIC_RULED_FROM.read_if_set(environ),
         )
 
 

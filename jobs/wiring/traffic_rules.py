@@ -1,11 +1,14 @@
 """Wire the day rules of traffic: every policy that is in force, and the days that they rule."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
+from batch_layer.errors import RefusedError
 from batch_layer.judging.traffic_rules import TrafficPolicyDays, TrafficRules
 from ingestion.contract.traffic_policy import TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
+from jobs.settings.declared.pipeline import TRAFFIC_RULED_FROM
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -23,3 +26,15 @@ def traffic_rules(policies: Sequence[TrafficPolicy]) -> TrafficRules:
     days = [TrafficPolicyDays(each.version, each.effective_from_on) for each in policies]
     sentences: Mapping[str, str] = {each.code: each.sentence for each in DayReason}
     return TrafficRules(days, outcomes, sentences)
+
+
+def refuse_unruled(ruled_from: date | None, policies: Sequence[TrafficPolicy]) -> None:
+    """Raise RefusedError if the settings name the first day of a policy of traffic, and none is in force.
+
+    Without this, days after an upgrade whose `migrate` was not given the setting would be judged by no rule unseen.
+    """
+    if ruled_from is not None and not policies:
+        raise RefusedError(
+            f"{TRAFFIC_RULED_FROM.name} is {ruled_from}, and no policy of traffic is in force, for `migrate` was not "
+            "given it; propose one with `traffic policy propose`, or unset it if no rule is to judge traffic"
+        )

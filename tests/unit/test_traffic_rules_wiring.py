@@ -5,11 +5,12 @@ from datetime import date
 
 import pytest
 
+from batch_layer.errors import RefusedError
 from ingestion.contract.traffic_policy import SHIPPED
 from ingestion.contract.traffic_reasons import DayReason
 from jobs.errors import CommandError
 from jobs.settings.declared.pipeline import TRAFFIC_RULED_FROM
-from jobs.wiring.traffic_rules import traffic_rules
+from jobs.wiring.traffic_rules import refuse_unruled, traffic_rules
 
 
 def test_new_days_are_ruled_by_the_policy_in_force_on_them() -> None:
@@ -31,3 +32,11 @@ def test_the_day_that_migrate_is_given_is_a_day(wrong: str) -> None:
         TRAFFIC_RULED_FROM.read_if_set({TRAFFIC_RULED_FROM.name: wrong})
     assert TRAFFIC_RULED_FROM.read_if_set({TRAFFIC_RULED_FROM.name: "2026-11-20"}) == date(2026, 11, 20)
     assert TRAFFIC_RULED_FROM.read_if_set({}) is None
+
+
+def test_a_run_refuses_while_a_policy_is_expected_and_none_is_in_force() -> None:
+    day = date(2026, 11, 20)
+    with pytest.raises(RefusedError, match=r"^VIEWLEDGER_TRAFFIC_RULED_FROM is 2026-11-20, and no policy of traffic"):
+        refuse_unruled(day, [])
+    refuse_unruled(None, [])
+    refuse_unruled(day, [replace(SHIPPED, effective_from_on=date(2026, 12, 1))])

@@ -22,9 +22,9 @@ TRAITS_KEY = Text(
 )
 TRAFFIC_RULED_FROM = EventDay(
     "VIEWLEDGER_TRAFFIC_RULED_FROM",
-    read_by="`migrate`",
+    read_by="`migrate`, batch, `rebuild batch`",
     meaning="the first event day of the first policy of traffic, which the migration `traffic_policies` puts in force; "
-    "later ones are proposed",
+    "later ones are proposed. Batch runs refuse where it is set and no policy of traffic is in force",
     without="the first day for which the newest version has a policy of traffic; a new database has no policy",
 )
 PLAY_KEYS_FILE = LocalPath(

@@ -55,7 +55,7 @@ async def _dashboard(visit: Visit) -> Response:
         top = await visit.attempt((), portal.counts.top(payee_id, version, span_of(visit, days), GROUPS_SHOWN))
     served = await visit.attempt(None, portal.counts.served_channel(payee_id))
     visit.note_missing(served)
-    statements = await visit.ask(None, portal.money.statements, payee_id)
+    statements = await visit.ask((), portal.money.statements, payee_id)
     notices = await visit.ask((), portal.money.notices, payee_id)
     return visit.page(
         "dashboard.html",
@@ -63,9 +63,7 @@ async def _dashboard(visit: Visit) -> Response:
         name=await visit.attempt(None, portal.counts.name(payee_id)),
         served=served,
         days=days,
-        statements=None
-        if statements is None
-        else [each for each in statements if is_shown(each.summary, visit.known_caller)][:5],
+        statements=[each for each in statements if is_shown(each.summary, visit.known_caller)][:5],
         notices=notices[:3],
         **await _counts(visit, None, days),
     )
@@ -184,5 +182,5 @@ async def _events(visit: Visit) -> Response:
 
 async def _notices(visit: Visit) -> Response:
     payee_id, money = visit.payee_id, visit.portal.money
-    notices = await visit.ask(None, money.notices, payee_id)
-    return visit.page("notices.html", notices=notices, appeals=await visit.ask(None, money.appeals, payee_id))
+    notices = await visit.ask((), money.notices, payee_id)
+    return visit.page("notices.html", notices=notices, appeals=await visit.ask((), money.appeals, payee_id))

@@ -53,9 +53,8 @@ def statement_routes(portal: Portal) -> list[GuardedRoute]:
 async def _statements(visit: Visit) -> Response:
     if visit.known_caller.payee_id is None:
         return await finance_statements(visit)
-    rows = await visit.ask(None, visit.portal.money.statements, visit.known_caller.payee_id)
-    shown = None if rows is None else [row for row in rows if is_shown(row.summary, visit.known_caller)]
-    return visit.page("statements.html", rows=shown)
+    rows = await visit.ask((), visit.portal.money.statements, visit.known_caller.payee_id)
+    return visit.page("statements.html", rows=[row for row in rows if is_shown(row.summary, visit.known_caller)])
 
 
 async def _statement(visit: Visit) -> Response:

@@ -129,6 +129,14 @@ def test_every_page_is_seen_by_those_it_is_for_and_by_nobody_else(
         assert answer.status_code == 404
 
 
+@pytest.mark.parametrize("path", PAGES)
+def test_what_could_not_be_read_is_not_called_empty(client: TestClient, ports: FakePorts, path: str) -> None:
+    ports.away.update(Part)
+    for who in ("ann", "fay", "olga"):
+        sign_in(client, who)
+        assert 'class="empty"' not in client.get(path).text, who
+
+
 def test_the_table_above_names_every_page(client: TestClient) -> None:
     routes = portal_routes(fake_portal(FakePorts()))
     asked = {route.path for route in routes if "POST" not in (route.methods or ())}

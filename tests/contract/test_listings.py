@@ -16,6 +16,7 @@ from billing.payouts.postgres_listings import PostgresListings
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from ingestion.contract.periods import Period
 from jobs.wiring.portal_finance import PortalFinance
 from tests.billing_fakes import NOVEMBER, OCTOBER, bill, catalogue_of, in_period, line, run_of
 from tests.billing_postgres import own_database, put_in_force
@@ -77,6 +78,24 @@ def test_the_sums_are_of_the_whole_list_and_not_of_its_part(url: str) -> None:
     ]
 
 
+def test_beyond_the_end_of_a_list_its_sums_are_still_known(url: str) -> None:
+    beyond = listings(url).statements(StatementFilter(payee_id="ann"), StatementOrder.PERIOD, RowRange(2, 10))
+    assert (beyond.rows, beyond.count, beyond.sums) == ([], 2, [StateSum("finalised", "EUR", 2, 3_500_000)])
+    nobody = listings(url).statements(StatementFilter(payee_id="nobody"), StatementOrder.PERIOD, ALL)
+    assert (nobody.rows, nobody.sums) == ([], [])
+    assert listings(url).payees("", RowRange(3, 10)).count == 3
+
+
+def test_amounts_are_ordered_within_their_currency(url: str) -> None:
+    books = PostgresBooks(connector(url, "viewledger_billing"))
+    bills = [bill("kim", currency="CHF"), bill("lee", line(views=2), currency="CHF")]
+    september = Period.parse("2026-09")
+    order = run_of(september, currency="CHF", approval_limit_micros=5_000_000)
+    post_bills(order, (in_period(each, september) for each in bills), books)
+    first = [payee_id for payee_id, _ in found(url, StatementOrder.PAYABLE)][:3]
+    assert first == ["kim", "lee", "eve"]
+
+
 def test_payments_show_batch_state_and_reason(url: str) -> None:
     payouts = PostgresPayouts(connector(url, "viewledger_billing"))
     payouts.import_accounts([BankAccount("ann", "Ann", "DE89370400440532013000", None)], "fay")
@@ -105,6 +124,7 @@ def test_payees_are_those_of_the_catalogue_and_those_who_are_owed_something(url:
     ]
     assert listing.sums == [StateSum("never_owed", "", 1, 0), StateSum("owed", "EUR", 2, 7_000_000)]
     assert [each.payee_id for each in listings(url).payees("zo", ALL).rows] == ["zoe"]
+    assert listings(url).payees("CHANNEL B", ALL).sums == [StateSum("owed", "EUR", 1, 3_500_000)]
 
 
 def test_the_portal_reads_them_through_its_port(url: str) -> None:

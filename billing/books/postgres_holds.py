@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from billing.books.postgres_statement_rows import copy_transactions
+from billing.books.postgres_statement_rows import copy_transactions, state_of
 from billing.books.postgres_states import append_step, stored_step
 from billing.books.posting import EXPENSE, Entry, LedgerTransaction, payable
 from billing.books.states import RUN, Move
@@ -28,15 +28,15 @@ _HOLDS = """
     SELECT h.hold_id, h.payee_id, h.currency, h.amount_micros, h.placed_at, h.expires_at, c.state, c.actor, c.reason
     FROM billing.holds h JOIN billing.current_states c ON c.subject_kind = 'hold' AND c.subject_id = h.hold_id"""
 _HOLDS_OF = _HOLDS + " WHERE %(payee)s IS NULL OR h.payee_id = %(payee)s ORDER BY h.placed_at DESC"
-_OWED = """
+_OWED = f"""
     SELECT EXISTS (SELECT 1 FROM billing.transactions WHERE payee_id = %(payee)s AND currency = %(currency)s),
            coalesce((SELECT -sum(e.amount_micros)
                      FROM billing.transactions t JOIN billing.entries e USING (transaction_id)
                      WHERE t.payee_id = %(payee)s AND t.currency = %(currency)s
                        AND e.account = 'payable:' || t.payee_id), 0)::bigint,
-           coalesce((SELECT sum(h.amount_micros) FROM billing.holds h JOIN billing.current_states c
-                     ON c.subject_kind = 'hold' AND c.subject_id = h.hold_id AND c.state = 'pending'
-                     WHERE h.payee_id = %(payee)s AND h.currency = %(currency)s AND h.expires_at > now()), 0)::bigint"""
+           coalesce((SELECT sum(h.amount_micros) FROM billing.holds h
+                     WHERE h.payee_id = %(payee)s AND h.currency = %(currency)s AND h.expires_at > now()
+                       AND {state_of("hold", "h.hold_id")} = 'pending'), 0)::bigint"""
 _DUE = _HOLDS + " WHERE h.expires_at <= %s AND c.state = 'pending'"
 _INSERT_APPEAL = """
     INSERT INTO billing.appeals (appeal_id, payee_id, statement_id, objection)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from billing.books.postgres_statement_rows import STATE_OF_S, STATEMENT_OF_S, statement_of
+from billing.books.postgres_statement_rows import STATE_OF_S, STATEMENT_OF_S, state_of, statement_of
 from billing.books.statements import HeldStatement, PostedStatement, Statement
 from billing.books.states import Transition
 from billing.postgres_session import Connect, one_transaction
@@ -55,7 +55,7 @@ _NEIGHBOURS = f"""
                 AND t.subject_id = o.statement_id AND t.to_state = 'finalised')
             ORDER BY o.restatement_number DESC LIMIT 1),
            ({_OF_SAME_DAYS} AND o.restatement_number > s.restatement_number
-                AND {STATE_OF_S.replace("s.statement_id", "o.statement_id")} IN ('finalised', 'paid')
+                AND {state_of("statement", "o.statement_id")} IN ('finalised', 'paid')
             ORDER BY o.restatement_number DESC LIMIT 1)
     FROM billing.statements s WHERE s.statement_id = %s"""
 _NOTICES = """

@@ -22,10 +22,17 @@ STATEMENT = (
 )
 STATEMENT_COLUMNS = STATEMENT.format(s="")
 STATEMENT_OF_S = STATEMENT.format(s="s.")
-STATE_OF_S = (
-    "(SELECT to_state FROM billing.transitions t WHERE t.subject_kind = 'statement' "
-    "AND t.subject_id = s.statement_id ORDER BY transition_index DESC LIMIT 1)"
-)
+
+
+def state_of(kind: str, subject: str) -> str:
+    """Return SQL for a subject's state: read from its own steps, where `current_states` reads those of its kind."""
+    return (
+        f"(SELECT to_state FROM billing.transitions t WHERE t.subject_kind = '{kind}' "
+        f"AND t.subject_id = {subject} ORDER BY transition_index DESC LIMIT 1)"
+    )
+
+
+STATE_OF_S = state_of("statement", "s.statement_id")
 _WIDTH = STATEMENT_COLUMNS.count(",") + 1
 
 _AUDIT_COLUMNS = (

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
+from billing.books.postgres_statement_rows import state_of
 from billing.postgres_session import Connect, one_transaction
 
 PAYMENTS_MAX = 100
@@ -11,11 +12,11 @@ _PARTS = """
     FROM billing.transactions t JOIN billing.entries e USING (transaction_id)
     WHERE t.payee_id = %(payee)s AND e.account = 'payable:' || t.payee_id
     GROUP BY t.currency, t.kind ORDER BY t.currency, t.kind"""
-_HELD = """
-    SELECT h.currency, sum(h.amount_micros)::bigint FROM billing.holds h JOIN billing.current_states c
-    ON c.subject_kind = 'hold' AND c.subject_id = h.hold_id AND c.state = 'pending'
-    WHERE h.payee_id = %(payee)s AND h.expires_at > now() GROUP BY h.currency"""
-_PAYMENTS = """
+HELD_OF_PAYEE = f"""
+    SELECT h.currency, sum(h.amount_micros)::bigint FROM billing.holds h
+    WHERE h.payee_id = %(payee)s AND h.expires_at > now() AND {state_of("hold", "h.hold_id")} = 'pending'
+    GROUP BY h.currency"""
+PAYMENTS_OF_PAYEE = """
     SELECT item_id, batch_id, currency, amount_micros, execution_on, account, state, batch_state, booked_on
     FROM billing.shown_payouts WHERE payee_id = %(payee)s ORDER BY execution_on DESC, batch_id DESC LIMIT %(most)s"""
 _ACCOUNT = "SELECT account FROM billing.shown_accounts WHERE payee_id = %(payee)s"
@@ -70,9 +71,9 @@ def money_of_payee(connect: Connect, payee_id: str) -> MoneyOfPayee:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute(_PARTS, wanted)
         parts = tuple(BalancePart(*row) for row in cursor)
-        cursor.execute(_HELD, wanted)
+        cursor.execute(HELD_OF_PAYEE, wanted)
         held = dict(cursor.fetchall())
-        cursor.execute(_PAYMENTS, wanted)
+        cursor.execute(PAYMENTS_OF_PAYEE, wanted)
         payments = tuple(PaymentToPayee(*row) for row in cursor)
         cursor.execute(_ACCOUNT, wanted)
         row = cursor.fetchone()

@@ -6,7 +6,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from billing.books.postgres_causes import posting_problems
-from billing.books.postgres_statement_rows import append_steps, copy_transactions, copy_transitions
+from billing.books.postgres_statement_rows import append_steps, copy_transactions, copy_transitions, state_of
 from billing.books.postgres_states import append_step
 from billing.books.states import OPEN, Move
 from billing.errors import AcknowledgementError
@@ -44,11 +44,11 @@ _KNOWN_ACCOUNTS = """
     UNION ALL SELECT a.payee_id, a.holder_name, a.iban, a.bic FROM billing.bank_accounts a
     JOIN billing.proposals p
          ON p.subject_kind = 'bank_account' AND p.subject_id = a.payee_id || ':' || a.account_version"""
-_PAYABLES = """
+_PAYABLES = f"""
     SELECT t.payee_id, -sum(e.amount_micros)::bigint,
-           coalesce((SELECT sum(amount_micros) FROM billing.holds h JOIN billing.current_states c
-                     ON c.subject_kind = 'hold' AND c.subject_id = h.hold_id AND c.state = 'pending'
-                     WHERE h.payee_id = t.payee_id AND h.currency = %(currency)s AND h.expires_at > now()), 0)::bigint,
+           coalesce((SELECT sum(amount_micros) FROM billing.holds h
+                     WHERE h.payee_id = t.payee_id AND h.currency = %(currency)s AND h.expires_at > now()
+                       AND {state_of("hold", "h.hold_id")} = 'pending'), 0)::bigint,
            a.account_version, a.holder_name, a.iban, a.bic
     FROM billing.transactions t JOIN billing.entries e USING (transaction_id)
     LEFT JOIN billing.bank_accounts_in_force a USING (payee_id)

@@ -1,6 +1,7 @@
 """What finance's page reads of a period, on a real PostgreSQL, with the rights of the API's role."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from billing.books.postgres_holds import PostgresHolds
 from billing.books.postgres_statement import PostgresStatements
 from billing.books.postgres_states import PostgresStates
 from billing.books.postgres_waiting import PostgresWaiting
-from billing.books.run_posting import post_bills
+from billing.books.run_posting import finalise_run, post_bills
 from billing.books.states import Move
 from billing.payouts.postgres_months import PostgresMonths
 from billing.postgres_session import connector
@@ -115,6 +116,37 @@ def test_an_approver_compares_with_the_statement_in_the_ledger_before(url: str) 
         waits["ann", NOVEMBER]: (OCTOBER, 2_500_000),
         waits["ann", OCTOBER]: (OCTOBER, 2_500_000),
     }
+
+
+def test_a_statement_leads_to_those_that_were_in_the_ledger_and_to_no_other(url: str) -> None:
+    connect, reader = connector(url, "viewledger_billing"), PostgresStatements(connector(url, "viewledger_api"))
+    books, approver = PostgresBooks(connect), PostgresStates(connector(second_person(url), "viewledger_approver"))
+    post_bills(run_of(), [in_period(bill("ann"), OCTOBER)], books)
+    for number, decided in ((1, "voided"), (2, "approved")):
+        views, version = 1_000 + number, 3 + number
+        run = run_of(approval_limit_micros=-1, restatement_number=number, cause="late", batch_version=version)
+        post_bills(run, [in_period(bill("ann", line(views=views)), OCTOBER)], books)
+        newest = _statements(url, "ann")[0]
+        first = _statements(url, "ann")[-1]
+        assert (reader.neighbours(newest), reader.neighbours(first)) == ((first, None), (None, None))
+        approver.move("statement", newest, Move(decided, "max", "seen"))
+        finalise_run(run.run_id, books)
+    posted, void, first = _statements(url, "ann")
+    assert [reader.neighbours(each) for each in (posted, void, first)] == [
+        (first, None),
+        (first, posted),
+        (None, posted),
+    ]
+    steps = reader.steps([void, first])
+    assert [each.to_state for each in steps[void]] == ["calculated", "in_review", "voided"]
+    assert "finalised" in [each.to_state for each in steps[first]]
+    assert reader.steps([]) == {}
+    november = run_of(NOVEMBER, approval_limit_micros=0)
+    for version in (5, 6):
+        bills = [in_period(bill("ann", line(views=version)), NOVEMBER)]
+        post_bills(replace(november, batch_version=version), bills, books)
+    replacing, replaced, *_ = _statements(url, "ann")
+    assert (reader.neighbours(replacing), reader.neighbours(replaced)) == ((None, None), (None, None))
 
 
 def _statements(url: str, payee_id: str) -> list[str]:

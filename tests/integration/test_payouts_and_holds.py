@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from billing.payouts.answers import Acknowledgement, Answer, BatchAcknowledgemen
 from billing.payouts.bank_data import BankAccount
 from billing.payouts.payouts import item_id_of
 from billing.payouts.postgres_listed_batches import ListedBatch, listed_batches
+from billing.payouts.postgres_payee_money import HELD_OF_PAYEE, PAYMENTS_OF_PAYEE
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
@@ -135,6 +137,26 @@ def test_a_payee_sees_their_money_with_the_rights_of_the_api_and_no_account_whol
     for billed in (OCTOBER, Period(date(2026, 9, 20), date(2026, 10, 2))):
         PostgresEstimates(connector(treasury.url, "viewledger_billing")).replace(billed, [estimated], 1, NOW)
     assert [each.period_start_on for each in earnings.estimates("ann")] == [period.start_on], "no billed day has one"
+
+
+def test_the_page_of_one_payee_reads_no_steps_of_others(treasury: Treasury) -> None:
+    """Without the choice of a scan of the whole table, every access to the steps is by the subject's id."""
+    treasury.holds.place("ann", "EUR", 5_000_000, NOW + timedelta(days=1), Move("pending", "eve", "looks odd"))
+    treasury.pay()
+    with closing(psycopg2.connect(treasury.url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        for query in (PAYMENTS_OF_PAYEE, HELD_OF_PAYEE):
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {query}", {"payee": "ann", "most": 100})
+            (plan,) = cursor.fetchall()
+            scans = [each for each in _nodes(plan[0][0]["Plan"]) if each.get("Relation Name") == "transitions"]
+            assert scans
+            assert not [each for each in scans if "subject_id = " not in each.get("Index Cond", "")], query
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from _nodes(each)
 
 
 def test_a_minimum_is_rolled_over(treasury: Treasury) -> None:

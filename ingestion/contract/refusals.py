@@ -102,6 +102,11 @@ class DatabaseRule(Enum):
         "A policy is covered by a signed checkpoint before it comes into force",
         "Approve it after the next `billing proof checkpoint`, of which each day has one",
     )
+    POLICY_USABLE = (
+        "VL109",
+        "A policy of traffic has the values that the rules of the day know, and none that contradict each other",
+        "Propose it with `traffic policy propose`",
+    )
     ANOTHER_LOGIN = (
         "VL201",
         "The login that made something does not approve it",

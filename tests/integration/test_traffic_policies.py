@@ -11,6 +11,7 @@ import psycopg2.errors
 import pytest
 
 from batch_layer.judging.postgres_policies import traffic_policies
+from billing.errors import DatabaseRefusedError
 from billing.postgres_session import connector
 from billing.proof.checkpointing import make_checkpoint
 from billing.proof.ed25519_keys import create_key
@@ -19,7 +20,16 @@ from billing.terms.policies import document_hash
 from billing.terms.postgres_policies import PostgresPolicies
 from faults.postgres_database import administer
 from ingestion.contract.refusals import DatabaseRule
-from ingestion.contract.traffic_policy import SHIPPED, TRAFFIC, TrafficPolicy, traffic_document, traffic_policy
+from ingestion.contract.traffic_policy import (
+    PER_CENT,
+    SHIPPED,
+    THRESHOLDS,
+    TRAFFIC,
+    TrafficPolicy,
+    traffic_document,
+    traffic_policy,
+)
+from ingestion.contract.traffic_reasons import DayReason
 from jobs.exit_codes import ExitCode
 from jobs.wiring.migrations import MIGRATIONS, migrate
 from tests.billing_postgres import empty_database, own_database
@@ -180,6 +190,45 @@ def test_a_policy_that_a_run_could_not_use_is_refused_by_the_table(postgres_url:
             with pytest.raises(psycopg2.errors.CheckViolation):
                 store.propose(TRAFFIC, each, in_days(3), actor="max")
         assert store.propose(TRAFFIC, traffic_document(SHIPPED), in_days(3), actor="max") == (1, True)
+
+
+def worst_of(name: str) -> dict[str, object]:
+    return {name: 1, name.removesuffix("_invalid") + "_review": 2}
+
+
+PAIRS = [name for name in THRESHOLDS if name.endswith("_invalid") and "_times_" not in name]
+UNUSABLE: list[tuple[dict[str, object], str]] = [
+    ({"of_tomorrow": 1}, "it has the value of_tomorrow, which no policy of traffic has"),
+    ({"Hours_invalid": 48}, "it has the value Hours_invalid, which no policy of traffic has"),
+    *(({name: 101}, f"{name} is 101; it must be at most 100") for name in sorted(PER_CENT)),
+    *((worst_of(name), f"{name} is 1 and {name[:-7]}review 2; what is invalid must be at least") for name in PAIRS),
+    ({"demoted": ["lockstep", "robot"]}, "demoted names robot; it must name codes of rules of the day"),
+]
+
+
+def test_a_login_cannot_propose_a_policy_that_would_end_every_run(commands: PolicyCommands) -> None:
+    store = PostgresPolicies(connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing"))
+    for wrong, sentence in UNUSABLE:
+        with pytest.raises(DatabaseRefusedError, match=f"traffic policy 1 cannot be used: {sentence}") as refused:
+            store.propose(TRAFFIC, {**traffic_document(SHIPPED), **wrong}, in_days(3), actor="max")
+        assert refused.value.is_by(DatabaseRule.POLICY_USABLE)
+    assert store.all() == [each for each in store.all() if each.kind != TRAFFIC], "nothing is stored"
+    codes = [each.code for each in DayReason]
+    usable = {**traffic_document(SHIPPED), "demoted": codes, "hours_invalid": 30, "lockstep_share": 100}
+    assert store.propose(TRAFFIC, usable, in_days(3), actor="max") == (1, True)
+
+
+def test_a_policy_that_was_proposed_before_that_rule_cannot_come_into_force(commands: PolicyCommands) -> None:
+    store = PostgresPolicies(connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing"))
+    store.propose(TRAFFIC, traffic_document(SHIPPED), in_days(2), actor="max")
+    for step in ("DISABLE", "ENABLE"):
+        administer(commands.url, f"ALTER TABLE billing.policies {step} TRIGGER USER")
+        if step == "DISABLE":
+            more = "document = document || jsonb_build_object('of_tomorrow', 1)"
+            administer(commands.url, f"UPDATE billing.policies SET {more} WHERE kind = 'traffic'")
+    code, _, error = commands.run("policy", "approve", "--proposal=policy:traffic:1", "--actor=chris")
+    assert (code, DatabaseRule.POLICY_USABLE.sqlstate in error) == (ExitCode.REFUSED, True)
+    assert traffic_policies(commands.url) == ()
 
 
 def test_the_approval_of_a_policy_whose_day_came_meanwhile_is_refused(commands: PolicyCommands, tmp_path: Path) -> None:

@@ -29,11 +29,10 @@ _NEWEST_STEP = """LATERAL (
         WHERE subject_kind = '{kind}' AND subject_id = {subject} ORDER BY transition_index DESC LIMIT 1)"""
 """The state of one subject. A condition on it does not reach into `billing.current_states`, which reads all of them."""
 _PAGE = """{listed}, part AS (
-        SELECT row_number() OVER (ORDER BY {order}) AS place, listed.* FROM listed
-        ORDER BY place OFFSET %(offset)s LIMIT %(most)s
+        SELECT row_number() OVER (ORDER BY {order}) AS place, of_page.*
+        FROM (SELECT * FROM listed ORDER BY {order} OFFSET %(offset)s LIMIT %(most)s) AS of_page
     ), sums AS (
-        SELECT %(offset)s + 1 AS place,
-               json_agg(json_build_array(state, currency, number, amount) ORDER BY currency, state) AS found
+        SELECT 1 AS place, json_agg(json_build_array(state, currency, number, amount) ORDER BY currency, state) AS found
         FROM (SELECT {state} AS state, currency, count(*) AS number, sum({amount})::bigint AS amount
               FROM listed GROUP BY 1, 2) AS each
     )

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import psycopg2
-from psycopg2 import sql
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from ingestion.contract.unavailable import Part, does_not_answer
@@ -22,16 +21,34 @@ from jobs.settings.own_environment import own_environment
 from jobs.wiring.backup_manifest import DUMP, Manifest
 from jobs.wiring.migrations import MIGRATIONS
 
-TELLING = (
-    "published.versions",
-    "published.runs",
-    "billing.catalogue_versions",
-    "billing.rate_cards",
-    "billing.transactions",
-    "access.made_keys",
-    "iceberg_tables",
-)
-"""Tables of which every installation that is in use has rows in one; migrations write to none of them."""
+SCHEMAS = ("access", "billing", "ingestion", "published", "reporting", "staging")
+TABLES = ("alembic_version", "iceberg_namespace_properties", "iceberg_tables", "migration_files")
+"""What migrations make, the tables in `public`; a restore replaces these and nothing else."""
+_NOT_BY_MIGRATIONS = "actor IS DISTINCT FROM 'migration'"
+TELLING = {
+    "published.versions": "true",
+    "published.runs": "true",
+    "billing.catalogue_versions": "true",
+    "billing.rate_cards": "true",
+    "billing.transactions": "true",
+    "billing.policies": _NOT_BY_MIGRATIONS,
+    "billing.approval_limits": _NOT_BY_MIGRATIONS,
+    "billing.transitions": _NOT_BY_MIGRATIONS,
+    "access.made_keys": "true",
+    "iceberg_tables": "true",
+}
+"""Table → its rows that a migration does not write; every installation that is in use has some of these."""
+_FOREIGN = """
+    SELECT 'the schema ' || nspname FROM pg_namespace n
+    WHERE nspname !~ '^pg_' AND nspname <> ALL (%(schemas)s || ARRAY['information_schema', 'public'])
+      AND NOT EXISTS (SELECT FROM pg_depend WHERE (classid, objid, deptype) = ('pg_namespace'::regclass, n.oid, 'e'))
+    UNION ALL
+    SELECT 'public.' || relname FROM pg_class c
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+      AND relname <> ALL (%(tables)s)
+      AND NOT EXISTS (SELECT FROM pg_depend WHERE (classid, objid, deptype) = ('pg_class'::regclass, c.oid, 'e'))
+    ORDER BY 1 LIMIT 1"""
+"""What is of another application; what belongs to an extension is of nobody."""
 _LISTED = re.compile(r"\d+; \d+ \d+ (SCHEMA - |ACL - SCHEMA |FK CONSTRAINT )?")
 _ORDER = (("SCHEMA - ", "ACL - SCHEMA "), (None,), ("FK CONSTRAINT ",))
 """Who owns a table needs the rights on its schema before; foreign keys are checked with the rights of their owner."""
@@ -100,14 +117,17 @@ def dump(url: str, snapshot: str, target: Path) -> None:
 
 
 def what_is_there(url: str) -> str | None:
-    """Return in a few words what a database holds; None if it holds nothing, with or without the schema."""
+    """Return in a few words what a database holds; None if it holds nothing but a schema that is not in use."""
     try:
         with closing(psycopg2.connect(url, connect_timeout=10)) as connection, connection.cursor() as cursor:
-            for table in TELLING:
+            cursor.execute(_FOREIGN, {"schemas": list(SCHEMAS), "tables": list(TABLES)})
+            for (foreign,) in cursor:
+                return f"{foreign}, which is not of viewledger"
+            for table, condition in TELLING.items():
                 cursor.execute("SELECT to_regclass(%s)", (table,))
                 if cursor.fetchone() == (None,):
                     continue
-                if count := _one(cursor, f"SELECT count(*) FROM {table}"):  # noqa: S608
+                if count := _one(cursor, f"SELECT count(*) FROM {table} WHERE {condition}"):  # noqa: S608
                     return f"{count:,} rows of {table}"
     except psycopg2.OperationalError as error:
         raise does_not_answer(Part.POSTGRES, error) from error
@@ -134,7 +154,7 @@ def restore(url: str, place: Path, manifest: Manifest, *, actor: str, reason: st
         _program("psql", words, url, stdin=subprocess.PIPE) as (psql, messages),
     ):
         try:
-            _feed(psql, _beginning(url))
+            _feed(psql, _beginning())
             for number, part in enumerate(_parts(dumped, Path(folder))):
                 if number == 1:
                     _feed(psql, _LEND)
@@ -230,25 +250,18 @@ def _parts(dumped: Path, folder: Path) -> Iterator[Path]:
         yield part
 
 
-def _beginning(url: str) -> str:
+def _beginning() -> str:
     """Return the statements that remove the empty schema, so that a dump makes everything as it was."""
-    with closing(psycopg2.connect(url, connect_timeout=10)) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nspname FROM pg_namespace "
-            "WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')"
-        )
-        schemas = [sql.Identifier(name) for (name,) in cursor.fetchall()]
-        cursor.execute("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'")
-        tables = [sql.Identifier("public", name) for (name,) in cursor.fetchall()]
-        statements = ["SET client_min_messages = warning", "BEGIN"]
-        for what, names in (("SCHEMA", schemas), ("TABLE", tables)):
-            statements += [
-                sql.SQL("DROP {} {} CASCADE").format(sql.SQL(what), each).as_string(cursor) for each in names
-            ]
-        # a dump says how rights differ from PostgreSQL's own, and ends with the changed defaults
-        grant = "GRANT EXECUTE ON FUNCTIONS TO PUBLIC"
-        statements += [f"ALTER DEFAULT PRIVILEGES {whose}{grant}" for whose in ("", "FOR ROLE viewledger_owner ")]
-        return "".join(f"{each};\n" for each in statements)
+    # a dump says how rights differ from PostgreSQL's own, and ends with the changed defaults
+    grant = "GRANT EXECUTE ON FUNCTIONS TO PUBLIC"
+    statements = [
+        "SET client_min_messages = warning",
+        "BEGIN",
+        *(f"DROP SCHEMA IF EXISTS {each} CASCADE" for each in SCHEMAS),
+        *(f"DROP TABLE IF EXISTS public.{each} CASCADE" for each in TABLES),
+        *(f"ALTER DEFAULT PRIVILEGES {whose}{grant}" for whose in ("", "FOR ROLE viewledger_owner ")),
+    ]
+    return "".join(f"{each};\n" for each in statements)
 
 
 def _feed(child: "subprocess.Popen[bytes]", text: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 _STATE = "SELECT state FROM billing.current_states WHERE subject_kind = 'payout_batch' AND subject_id = %s"
+_WAITS = "SELECT EXISTS (SELECT FROM billing.waiting_restores)"
 _PAYMENT_COUNT = "SELECT count(*) FROM billing.payout_items WHERE batch_id = %s"
 
 
@@ -51,7 +52,7 @@ class PostgresPayoutSteps:
         """Note that the file of a batch is written; from then on it cannot be voided. A repeated note changes nothing.
 
         Raises:
-            StateError: there is no such batch, or it is not approved.
+            StateError: there is no such batch, it is not approved, or it was written and payouts wait after a restore.
         """
 
         def work(cursor: "Cursor") -> None:
@@ -63,6 +64,13 @@ class PostgresPayoutSteps:
                 )
             if state != "written":
                 append_step(cursor, "payout_batch", batch_id, Move("written", actor))
+                return
+            cursor.execute(_WAITS)
+            if cursor.fetchone() == (True,):
+                raise StateError(
+                    f"the file of payout batch {batch_id} was written before the restore and may be at the bank; it is "
+                    "written again when a second person has released the payouts: `billing payouts release`"
+                )
 
         alone(self._connect, work, self._sleep)
 

@@ -8,6 +8,9 @@ from billing.postgres_session import Connect, one_transaction
 
 _WAITING = """
     SELECT restore_id, backup_id, backed_up_at, restored_at FROM billing.waiting_restores ORDER BY restore_id"""
+_INSERT = """
+    INSERT INTO billing.restores (backup_id, backed_up_at, actor, reason)
+    VALUES (to_char(%s AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"'), %s, %s, %s)"""
 _IMPORTED = "SELECT count(*) FROM billing.bank_entries WHERE imported_at > %s"
 _UNEXPLAINED = """
     SELECT e.booked_on, e.reference, e.amount_micros, e.currency FROM billing.bank_entries e
@@ -31,6 +34,12 @@ def waiting_restores(connect: Connect) -> list[Restore]:
     with one_transaction(connect) as cursor:
         cursor.execute(_WAITING)
         return [Restore(*row) for row in cursor]
+
+
+def let_payouts_wait(connect: Connect, since: datetime, *, actor: str, reason: str) -> None:
+    """Note that the books came back as they were at an instant. Needs the role viewledger_owner."""
+    with one_transaction(connect) as cursor:
+        cursor.execute(_INSERT, (since, since, actor, reason))
 
 
 def losses_at_the_bank(connect: Connect, restore: Restore) -> list[str]:

@@ -281,7 +281,7 @@ class DatabaseRule(Enum):
     )
     RESTORE_COMPARED = (
         "VL415",
-        "Payouts are released after a restore when `reconcile` has found no difference in the current version",
+        "Payouts are released when `reconcile` has compared everything since the restore and no difference is open",
         "Run `reconcile`",
     )
 

@@ -133,6 +133,21 @@ class EndOfDayOrInstant(click.ParamType[datetime, str]):
             ) from error
 
 
+class Instant(click.ParamType[datetime, str]):
+    """An instant with its zone (`2026-11-24T12:00:00Z`)."""
+
+    name = "INSTANT"
+
+    def convert(self, value: str, param: Parameter | None, ctx: Context | None) -> datetime:
+        """Return the instant."""
+        try:
+            return instant_of(value)
+        except ValueError as error:
+            raise BadParameter(
+                f"is not an instant: {value[:SHOWN_MAX]!r}; give it with its zone like 2026-11-24T12:00:00Z, {BOUNDS}"
+            ) from error
+
+
 class BillingPeriod(click.ParamType[Period, str]):
     """A month, or a half-open range of UTC days."""
 

@@ -19,7 +19,7 @@ from jobs.settings.declared.billing import ALLOWED_LATENESS_HOURS, APPROVAL_LIMI
 from jobs.settings.declared.servers import APPROVER_POSTGRES_URL, POSTGRES_URL, REVIEWER_POSTGRES_URL
 
 BILLING_ROLE, APPROVER_ROLE = "viewledger_billing", "viewledger_approver"
-REVIEWER_ROLE = "viewledger_reviewer"
+REVIEWER_ROLE, OWNER_ROLE = "viewledger_reviewer", "viewledger_owner"
 NO_LIMIT_OF_ITS_OWN = "*=999999999999"
 
 

@@ -4,7 +4,7 @@ from jobs.command_line.billing.proof import PLACES
 from jobs.command_line.billing.terms import WORK
 from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import CURRENCY, JSON, actor, choice, flag, option, path, reason
-from jobs.command_line.values import Day
+from jobs.command_line.values import Day, Instant
 
 _BATCH = option("--batch", "as `billing payouts list` shows it", required=True, metavar="ID")
 
@@ -76,6 +76,15 @@ PAYOUTS = CommandGroup(
         f"{WORK}.bank_answers:list_movements",
         "list what the bank booked on the account that pays",
         flag("--unknown", "only those in suspense that nobody has explained"),
+        JSON,
+    ),
+    Command(
+        "wait",
+        f"{WORK}.restores:wait",
+        "let payouts wait after PostgreSQL came back from its own log; a restore from a backup does so by itself",
+        option("--since", "the last transaction that came back", type=Instant(), required=True),
+        actor("who brought the books back"),
+        reason(),
         JSON,
     ),
     Command(

@@ -1,14 +1,15 @@
-"""`./viewledger billing payouts release`: let payouts go on after a restore from a backup."""
+"""`./viewledger billing payouts wait | release`: let payouts wait after the books came back, and go on."""
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_states import PostgresStates
 from billing.books.states import Move
 from billing.payouts.postgres_bank_differences import bank_differences
 from billing.payouts.postgres_payouts import PostgresPayouts
-from billing.payouts.postgres_restores import losses_at_the_bank, waiting_restores
+from billing.payouts.postgres_restores import let_payouts_wait, losses_at_the_bank, waiting_restores
 from billing.proof.checkpoint import Link
 from billing.proof.checkpointing import problems_of_books
 from billing.proof.ed25519_keys import is_signed
@@ -18,11 +19,25 @@ from billing.terms.postgres_stored_terms import problems_of_stored_terms
 from jobs.commands.billing.proof import RULES, read_kept
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.wiring.billing_settings import APPROVER_ROLE, billing_connector, show
+from jobs.wiring.billing_settings import APPROVER_ROLE, OWNER_ROLE, billing_connector, show
 from jobs.wiring.billing_work import billing_work
 from jobs.wiring.checkpoint_places import open_place
 
 PROBLEMS_SHOWN = 20
+
+
+@billing_work
+def wait(environ: Mapping[str, str], *, since: datetime, actor: str, reason: str, as_json: bool) -> ExitCode:
+    """Let payouts wait in books that came back from the log of PostgreSQL; `restore` does so by itself."""
+    if since > datetime.now(UTC):
+        raise CommandError(
+            f"--since {since.isoformat()} has not come yet; give the instant of the last transaction in the books",
+            ExitCode.BAD_INPUT,
+        )
+    let_payouts_wait(billing_connector(environ, OWNER_ROLE), since, actor=actor, reason=reason)
+    text = f"payouts wait: the books are as of {since:%Y-%m-%d %H:%M:%S} UTC; go on as docs/operate/backup.md says"
+    show({"payouts_wait": True, "since": since.isoformat()}, lambda: text, as_json=as_json)
+    return ExitCode.OK
 
 
 @billing_work

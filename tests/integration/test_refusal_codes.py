@@ -26,6 +26,8 @@ RAISED = re.compile(r"\bRAISE\b(?:'(?:[^']|'')*'|[^';])*;", re.IGNORECASE)
 WITH_A_CODE = re.compile(r"^RAISE EXCEPTION .*\sUSING ERRCODE = '(VL\d{3})';$", re.DOTALL)
 BEFORE_CODES = "035"
 """The newest migration whose functions raised without codes of their own."""
+STRICTER = {"billing.refuse_late_items()": " OR b.xmin <> pg_current_xact_id()::xid"}
+"""Function → what a later migration demands besides, word for word."""
 
 Functions = Mapping[str, tuple[object, ...]]
 
@@ -104,7 +106,11 @@ def test_upgrading_changes_what_is_said_and_nothing_of_what_is_checked(postgres_
 
     def checks(found: Functions) -> Functions:
         return {
-            name: (language, re.sub(r"\s+", " ", RAISED.sub("RAISE;", str(source))), *rest)
+            name: (
+                language,
+                re.sub(r"\s+", " ", RAISED.sub("RAISE;", str(source))).replace(STRICTER.get(name, ""), ""),
+                *rest,
+            )
             for name, (language, source, *rest) in found.items()
             if RAISED.search(str(source))
         }

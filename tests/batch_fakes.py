@@ -13,6 +13,8 @@ from batch_layer.archive.removals import Removal, Removals, with_removed
 from batch_layer.errors import RefusedError
 from batch_layer.judging.ports import ReleasedGroups
 from batch_layer.lake.content import Content, Place
+from batch_layer.lake.tables import TRAFFIC_OUTCOMES
+from batch_layer.reconciling.ports import NotedGroups
 from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
 from batch_layer.versions.day_changes import DayChange, InvalidChange
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
@@ -115,6 +117,7 @@ class MemoryVersions:
         self.removals: dict[int, Removal] = {}
         self.found: list[tuple[str, Reconciliation]] = []
         self.journal: dict[str, RunEntry] = {}
+        self.noted: NotedGroups | None = None
         self.is_locked_elsewhere = False
         self._folder = TemporaryDirectory()
         self.staging = FolderStaging(Path(self._folder.name))
@@ -231,6 +234,13 @@ class MemoryVersions:
         entries = [entry for entry in self.journal.values() if after < (entry.version or 0) <= until]
         return tuple(sorted({date.fromisoformat(day) for entry in entries for day in entry.detail["judged_days"]}))
 
+    def noted_groups(self) -> NotedGroups | None:
+        return self.noted
+
+    def note_groups(self, version: int, content_hash: str, groups: Collection[TrafficGroup]) -> None:
+        snapshot = self.published[version - 1].snapshots[TRAFFIC_OUTCOMES]
+        self.noted = NotedGroups(version, content_hash, snapshot, frozenset(groups))
+
     def open_differences(self) -> list[Reconciliation]:
         still_open: list[Reconciliation] = []
         for kind, found in self.found:
@@ -341,6 +351,9 @@ class Found:
     def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         self.asked.append("served")
         return 2, self.served
+
+    def note_groups(self, version: PublishedVersion) -> None:
+        self.asked.append(f"groups of version {version.version} noted")
 
     def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
         self.asked.append(f"billable of version {version.version}")

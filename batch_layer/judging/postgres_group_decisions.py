@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable
 from contextlib import closing
 
+from psycopg2.extensions import cursor as Cursor
+
 from batch_layer.judging.ports import ReleasedGroups
 from batch_layer.lake.postgres_connection import connected
 from batch_layer.lake.postgres_errors import translated
@@ -21,7 +23,8 @@ _THERE = f"""
 _SIGHTING = f"""
     INSERT INTO billing.traffic_sightings (version, {_GROUP}, is_there)
     VALUES (%s, %s, %s, %s, %s, %s, %s)"""  # noqa: S608 - names only
-_IS_NOTED = "INSERT INTO billing.traffic_sighted (version, content_hash) VALUES (%s, %s)"
+_IS_NOTED = """
+    INSERT INTO billing.traffic_sighted (version, content_hash) VALUES (%s, %s) ON CONFLICT (version) DO NOTHING"""
 _EXPIRE = "SELECT billing.expire_traffic_groups()"
 _SOON = """
     SELECT count(*) FROM billing.traffic_groups_waiting
@@ -46,11 +49,7 @@ class PostgresGroupDecisions:
     def note(self, version: int, content_hash: str, groups: Collection[TrafficGroup]) -> None:
         """See the port."""
         with translated(), closing(connected(self._url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(_THERE)
-            before, now = {TrafficGroup(*row) for row in cursor}, set(groups)
-            for is_there, changed in ((True, now - before), (False, before - now)):
-                cursor.executemany(_SIGHTING, _rows(version, sorted(changed), is_there=is_there))
-            cursor.execute(_IS_NOTED, (version, content_hash))
+            note_groups(cursor, version, content_hash, groups)
 
     def expire(self) -> ReleasedGroups:
         """See the port."""
@@ -60,6 +59,15 @@ class PostgresGroupDecisions:
             cursor.execute(_SOON, (SOON_DAYS,))
             (soon_count,) = cursor.fetchone() or (0,)
         return ReleasedGroups(expired_count, soon_count)
+
+
+def note_groups(cursor: Cursor, version: int, content_hash: str, groups: Collection[TrafficGroup]) -> None:
+    """Note what has changed between the groups that are noted and those of a version."""
+    cursor.execute(_THERE)
+    before, now = {TrafficGroup(*row) for row in cursor}, set(groups)
+    for is_there, changed in ((True, now - before), (False, before - now)):
+        cursor.executemany(_SIGHTING, _rows(version, sorted(changed), is_there=is_there))
+    cursor.execute(_IS_NOTED, (version, content_hash))
 
 
 def _rows(version: int, groups: Iterable[TrafficGroup], *, is_there: bool) -> Iterable[tuple[object, ...]]:

@@ -2,13 +2,24 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from batch_layer.archive.archive_files import Hours, RecordedFile
 from batch_layer.archive.removals import Removals
 from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
 from ingestion.contract.settled import BilledVideo
+from ingestion.contract.traffic_groups import TrafficGroup
 from ingestion.contract.version import PublishedVersion
+
+
+class NotedGroups(NamedTuple):
+    """The groups that are noted as under review in a version, and its table of outcomes."""
+
+    version: int
+    content_hash: str
+    snapshot: int | None
+    """None: the version is no longer kept."""
+    groups: frozenset[TrafficGroup]
 
 
 class ReconciliationStore(Protocol):
@@ -31,6 +42,12 @@ class ReconciliationStore(Protocol):
 
     def judged_days(self, after: int, until: int) -> Days:
         """Return the event days that the versions in (after, until] judged, in order."""
+
+    def noted_groups(self) -> NotedGroups | None:
+        """Return the groups under review as runs have noted them; None if no run has yet."""
+
+    def note_groups(self, version: int, content_hash: str, groups: Collection[TrafficGroup]) -> None:
+        """Note the groups under review of a version as they are; `content_hash` is that of its outcomes."""
 
     def record(self, kind: str, found: Reconciliation) -> None:
         """Store the result of a comparison; `kind` is `run` or `command`."""
@@ -73,6 +90,9 @@ class Comparison(Protocol):
 
     def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         """Compare every video's counts in all tables and as served; return also the number of videos with views."""
+
+    def note_groups(self, version: PublishedVersion) -> None:
+        """Let the store note the groups under review of the version as they are."""
 
     def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> Mapping[str, int]:
         """Return the billable events of a period `[start, end)` by video."""

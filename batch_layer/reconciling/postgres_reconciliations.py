@@ -10,10 +10,14 @@ from psycopg2.extensions import connection as Connection
 
 from batch_layer.archive.archive_files import FileStatus, Hours, RecordedFile
 from batch_layer.archive.removals import Removals
+from batch_layer.judging.postgres_group_decisions import note_groups
 from batch_layer.lake.content import Content, Place
 from batch_layer.lake.postgres_connection import connected
 from batch_layer.lake.postgres_errors import translated
+from batch_layer.lake.tables import TRAFFIC_OUTCOMES
+from batch_layer.reconciling.ports import NotedGroups
 from batch_layer.reconciling.reconciliation import Days, Reconciliation
+from ingestion.contract.traffic_groups import TrafficGroup
 
 
 class PostgresReconciliations:
@@ -61,6 +65,20 @@ class PostgresReconciliations:
         """See the port."""
         return tuple(day for (day,) in self._rows(_JUDGED, after, until))
 
+    def noted_groups(self) -> NotedGroups | None:
+        """See the port."""
+        rows = self._rows(_NOTED, TRAFFIC_OUTCOMES, TRAFFIC_OUTCOMES)
+        if not rows:
+            return None
+        version, content_hash, snapshot = rows[0][:3]
+        groups = frozenset(TrafficGroup(*each[3:]) for each in rows if each[3] is not None)
+        return NotedGroups(version, content_hash, snapshot, groups)
+
+    def note_groups(self, version: int, content_hash: str, groups: Collection[TrafficGroup]) -> None:
+        """See the port."""
+        with translated(), self._connection, self._connection.cursor() as cursor:
+            note_groups(cursor, version, content_hash, groups)
+
     def record(self, kind: str, found: Reconciliation) -> None:
         """See the port."""
         with translated(), self._connection, self._connection.cursor() as cursor:
@@ -88,6 +106,16 @@ class PostgresReconciliations:
             return list(cursor.fetchall())
 
 
+_NOTED = """
+    WITH newest AS (
+        SELECT v.version, coalesce(v.content_hashes ->> %s, '') AS content_hash,
+               CASE WHEN e.version IS NULL THEN (v.snapshots ->> %s)::bigint END AS snapshot
+        FROM published.versions v LEFT JOIN published.expired_versions e USING (version)
+        WHERE v.version = (SELECT max(version) FROM billing.traffic_sighted)),
+    noted AS (
+        SELECT DISTINCT ON (event_day, rule, payee_id, event_count, set_hash) * FROM billing.traffic_sightings
+        ORDER BY event_day, rule, payee_id, event_count, set_hash, sighting_id DESC)
+    SELECT newest.*, event_day, rule, payee_id, event_count, set_hash FROM newest LEFT JOIN noted ON is_there"""
 _FILES = """
     SELECT path, f.version, byte_count, modified_at, r.version
     FROM published.archived_files f LEFT JOIN published.replaced_files r USING (path)

@@ -1,6 +1,7 @@
 """Reconcile: compare the whole flow for one published version and store the result. Publishes nothing."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -36,7 +37,7 @@ def reconcile_once(ports: ReconcilePorts, day: date | None, *, repair: bool = Fa
     """Compare archive = tables = served = billed for the current version; store the result.
 
     A difference stops publishing and billing until this finds none. `repair`: first make the tables show the version,
-    without later additions.
+    without later additions, and note the groups under review as they are.
 
     Raises:
         RefusedError: nothing is published, or a batch run that could move the tables is at work.
@@ -47,6 +48,8 @@ def reconcile_once(ports: ReconcilePorts, day: date | None, *, repair: bool = Fa
         if not ports.versions.lock():
             raise RefusedError("a batch run is at work, and --repair needs the tables for itself; wait for it to end")
         moved = ports.archive.repair(version)
+        with suppress(DifferenceError):  # the comparison names the file that cannot be read
+            ports.comparison.note_groups(version)
         ports.progress("repair", f"{', '.join(moved) or 'no table'} did not show version {version.version}")
     days, compared = None if day is None else (day,), dict[str, int]()
     found = _differences(_steps(ports, version, days, compared))

@@ -1,6 +1,6 @@
 """Raw = batch = served = billed: compare what must be there with what is found, and name the differences. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from batch_layer.lake.content import Content, Place
 from ingestion.contract.offsets import OffsetRange, OffsetVector
 from ingestion.contract.settled import BilledVideo
+from ingestion.contract.traffic_groups import TrafficGroup
 from ingestion.contract.version import PublishedVersion
 
 Days = tuple[date, ...]
@@ -144,3 +145,16 @@ def billed_differences(
 
 def _text(counts: VideoMeasures) -> str:
     return f"{counts.views} views ({counts.billable_views} billable, {counts.watched_seconds} seconds watched)"
+
+
+def noted_differences(version: int, noted: Collection[TrafficGroup], there: Collection[TrafficGroup]) -> list[str]:
+    """Return a sentence for each group under review that is noted or is there, and not both.
+
+    A group that is there and not noted never expires; one that is noted without being there expires too early.
+    """
+    return [
+        f"group {each.name} is under review in version {version}, and not noted as waiting"
+        if each in there
+        else f"group {each.name} is noted as waiting, and version {version} has no such group"
+        for each in sorted({*noted} ^ {*there})
+    ]

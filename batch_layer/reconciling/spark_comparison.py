@@ -16,6 +16,7 @@ from batch_layer.archive.archive_files import CHANGED, file_sentence
 from batch_layer.archive.removals import Removals, with_removed
 from batch_layer.archive.spark_files import damage, full_name
 from batch_layer.errors import DifferenceError
+from batch_layer.judging.spark_traffic_groups import groups_of
 from batch_layer.lake.content import Content, Place
 from batch_layer.lake.iceberg_tables import IcebergTables, path_of
 from batch_layer.lake.spark_content_hash import BY_FILE, BY_PLACE, contents
@@ -26,12 +27,19 @@ from batch_layer.lake.tables import (
     RAW_EVENTS,
     REJECTED_EVENTS,
     TALLY,
+    TRAFFIC_OUTCOMES,
     VIEWS_BY_DETAIL,
     VIEWS_BY_VIDEO,
     VIEWS_BY_VIDEO_DAY,
 )
-from batch_layer.reconciling.ports import ReconciliationStore
-from batch_layer.reconciling.reconciliation import SERVED, Days, place_differences, tally_differences
+from batch_layer.reconciling.ports import NotedGroups, ReconciliationStore
+from batch_layer.reconciling.reconciliation import (
+    SERVED,
+    Days,
+    noted_differences,
+    place_differences,
+    tally_differences,
+)
 from batch_layer.reconciling.spark_invalid import compared_invalid
 from batch_layer.reconciling.spark_served import ServedCounts
 from batch_layer.reconciling.spark_videos import COUNTS, compared_videos
@@ -103,7 +111,8 @@ class SparkComparison:
         """See the port."""
         tables, removed = _Tables(self._spark, version, days), self._store.removals_until(version.version)
         with naming(self._spark, version):
-            return offset_differences(tables.received, removed.received_on(days)) + _tally_differences(tables)
+            found = offset_differences(tables.received, removed.received_on(days)) + _tally_differences(tables)
+            return found + (_noted_differences(tables, self._store.noted_groups()) if days is None else [])
 
     def videos(self, version: PublishedVersion, days: Days | None) -> tuple[int, list[str]]:
         """See the port."""
@@ -113,6 +122,13 @@ class SparkComparison:
             served = self._served.invalid_between(0, version.version)
             served = served if days is None else served.where(F.col("event_day").isin(*days))
             return count, differences + compared_invalid(tables.happened(TALLY), served)
+
+    def note_groups(self, version: PublishedVersion) -> None:
+        """See the port."""
+        if TRAFFIC_OUTCOMES in version.snapshots:
+            with naming(self._spark, version):
+                groups = groups_of(_Tables(self._spark, version, None).whole(TRAFFIC_OUTCOMES))
+            self._store.note_groups(version.version, version.content_hashes.get(TRAFFIC_OUTCOMES, ""), groups)
 
     def billable_views(self, version: PublishedVersion, start_on: date, end_on: date) -> dict[str, int]:
         """See the port."""
@@ -139,6 +155,18 @@ def _raw_differences(tables: _Tables, store: ReconciliationStore) -> tuple[int, 
     paths = sorted({*recorded, *found})
     sentences = [file_sentence(path, CHANGED, recorded.get(path, {}), found.get(path, {})) for path in paths]
     return total.row_count, differences + [each for each in sentences if each is not None]
+
+
+def _noted_differences(tables: _Tables, noted: NotedGroups | None) -> list[str]:
+    """Compare the groups that are noted as under review with those of the version that they were noted of."""
+    if noted is None:
+        return []
+    same = tables.version.content_hashes.get(TRAFFIC_OUTCOMES) == noted.content_hash
+    snapshot = tables.version.snapshots[TRAFFIC_OUTCOMES] if same else noted.snapshot
+    if snapshot is None:
+        return []
+    groups = set(groups_of(IcebergTables(tables.spark).at(TRAFFIC_OUTCOMES, snapshot)))
+    return noted_differences(noted.version, noted.groups, groups)
 
 
 def raw_by_file(raw: DataFrame) -> dict[str, dict[Place, Content]]:

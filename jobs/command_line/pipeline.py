@@ -153,7 +153,7 @@ RECONCILE = Command(
     option(
         "--day", "one UTC day only, like 2026-11-20, or all", type=DayOrAll(), default=DayOrAll.all, show_default=True
     ),
-    flag("--repair", "first make the tables show the version, without later additions"),
+    flag("--repair", "first make the tables show the version, without later additions, and note its groups of traffic"),
     JSON,
 )
 AUDIT = CommandGroup(

@@ -13,6 +13,8 @@ import jobs.commands.traffic
 from attacks.role_matrix import role_logins
 from batch_layer.judging.ports import ReleasedGroups
 from batch_layer.judging.postgres_group_decisions import PostgresGroupDecisions
+from batch_layer.reconciling.ports import NotedGroups
+from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions
 from billing.errors import DatabaseRefusedError, RoleRefusedError, StateError
 from billing.postgres_session import connector
@@ -35,7 +37,9 @@ NAME = "2026-11-18/many/ann/2-1f1f1f1f1f1f"
 NINE_VERSIONS = """
     INSERT INTO published.versions
         (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)
-    SELECT version, 'batch-' || version, '{}', '[]', '{}', '{}', '{}', '{}' FROM generate_series(1, 9) AS version"""
+    SELECT version, 'batch-' || version, '{}', '[]', jsonb_build_object('traffic_outcomes', version * 10), '{}',
+           jsonb_build_object('traffic_outcomes', 'of ' || version), '{}'
+    FROM generate_series(1, 9) AS version"""
 
 
 @dataclass
@@ -161,16 +165,47 @@ def test_a_group_that_nobody_decides_on_is_released_after_14_days(office: Office
     assert office.run("review")[1] == "no group is under review\n"
 
 
-def test_a_decision_of_a_person_ends_the_wait_and_a_set_that_comes_back_waits_from_then(office: Office) -> None:
+def test_a_decision_of_a_person_ends_the_wait_and_a_set_that_is_gone_has_none(office: Office) -> None:
     batch = PostgresGroupDecisions(office.url)
     batch.note(6, "first", [GROUP])
     age(office.url, 30)
     batch.note(7, "second", [])
-    batch.note(8, "third", [GROUP])
     assert batch.expire() == ReleasedGroups(0, 0)
     office.decide("--confirm")
+    batch.note(8, "third", [GROUP])
     age(office.url, 30)
     assert batch.expire() == ReleasedGroups(0, 0)
+
+
+def test_the_login_of_the_pipeline_cannot_begin_a_wait_again(office: Office) -> None:
+    columns = "version, event_day, rule, payee_id, event_count, set_hash, is_there"
+    with person(office.url, "viewledger_pipeline", name="batch") as login:
+        batch = PostgresGroupDecisions(login)
+        batch.note(1, "first", [GROUP])
+        for is_there in ("true", "false", "true"):
+            age(office.url, 4)
+            values = f"9, '2026-11-18', 'many', 'ann', 2, '{'1f' * 16}', {is_there}"
+            administer(login, f"INSERT INTO billing.traffic_sightings ({columns}) VALUES ({values})")
+        assert batch.expire() == ReleasedGroups(0, 1), "two days are left of the first sighting"
+        age(office.url, 2)
+        assert batch.expire() == ReleasedGroups(1, 0)
+
+
+def test_a_version_that_somebody_noted_before_stops_no_run_and_reconcile_reads_what_is_noted(office: Office) -> None:
+    with (
+        person(office.url, "viewledger_pipeline", name="batch") as login,
+        closing(PostgresReconciliations(login)) as reconciliations,
+    ):
+        assert reconciliations.noted_groups() is None
+        administer(login, "INSERT INTO billing.traffic_sighted (version, content_hash) VALUES (8, 'forged')")
+        assert reconciliations.noted_groups() == NotedGroups(8, "of 8", 80, frozenset())
+        batch, other = PostgresGroupDecisions(login), replace(GROUP, payee_id="bob")
+        batch.note(8, "of 8", [GROUP, other])
+        assert reconciliations.noted_groups() == NotedGroups(8, "of 8", 80, frozenset({GROUP, other}))
+        batch.note(9, "of 9", [GROUP])
+        assert reconciliations.noted_groups() == NotedGroups(9, "of 9", 90, frozenset({GROUP}))
+        reconciliations.note_groups(9, "of 9", [other])
+        assert reconciliations.noted_groups() == NotedGroups(9, "of 9", 90, frozenset({other}))
 
 
 def test_a_payee_named_as_the_login_delays_no_expiry(office: Office) -> None:

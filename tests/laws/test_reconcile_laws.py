@@ -12,9 +12,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from batch_layer.errors import DifferenceError
+from batch_layer.judging.spark_traffic_groups import groups_of
 from batch_layer.lake.content import Place
 from batch_layer.lake.iceberg_tables import NAMESPACE
-from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, TALLY, VIEWS_BY_VIDEO
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, TALLY, TRAFFIC_OUTCOMES, VIEWS_BY_VIDEO
+from batch_layer.reconciling.ports import NotedGroups
 from batch_layer.reconciling.reconcile import ReconcilePorts, reconcile_once
 from batch_layer.reconciling.reconciliation import Days, Reconciliation
 from batch_layer.reconciling.spark_archive_check import SparkArchiveCheck
@@ -175,6 +177,33 @@ def test_a_verdict_changed_without_the_counts_is_found(history: History) -> None
     versions = history.changed(EVENTS, "UPDATE {table} SET verdict = 'duplicate' WHERE verdict = 'counted'")
     differences = [each for each in history.differences(versions=versions) if each.startswith("video")]
     assert [each.split(" has ")[0] for each in differences] == [f"video {name}: events" for name in VIDEOS]
+
+
+REVIEWED = (
+    "INSERT INTO {table} SELECT partition, offset, event_day, 'ann', 'review', 'many', 60 FROM "
+    f"{NAMESPACE}.{EVENTS} LIMIT 1"
+)
+
+
+def test_what_is_noted_of_groups_under_review_is_compared_with_the_groups(history: History) -> None:
+    versions = history.changed(TRAFFIC_OUTCOMES, REVIEWED)
+    snapshot = versions.published[-1].snapshots[TRAFFIC_OUTCOMES]
+    (group,) = groups_of(history.run.warehouse.tables.at(TRAFFIC_OUTCOMES, snapshot))
+    versions.noted = NotedGroups(2, "another hash", snapshot, frozenset({group}))
+    assert history.differences(versions=versions) == ()
+    versions.noted = versions.noted._replace(groups=frozenset())
+    (difference,) = history.differences(versions=versions)
+    assert difference == f"group {group.name} is under review in version 2, and not noted as waiting"
+    assert history.differences(versions=versions, day=DAY) == ()
+    versions.noted = versions.noted._replace(snapshot=None)
+    assert history.differences(versions=versions) == (), "the outcomes of that version are no longer kept"
+    content_hash = versions.published[-1].content_hashes[TRAFFIC_OUTCOMES]
+    versions.noted = versions.noted._replace(content_hash=content_hash)
+    assert history.differences(versions=versions) == (difference,), "those of the current version are equal"
+    comparison = SparkComparison(history.spark, versions, MemoryServed(history.spark, versions))
+    comparison.note_groups(versions.published[-1])
+    assert versions.noted == NotedGroups(2, content_hash, snapshot, frozenset({group}))
+    assert history.differences(versions=versions) == ()
 
 
 @pytest.mark.parametrize("served", [VideoCount("-a", 1, 1, 60), VideoCount("nobody", 1, 0, 0)])

@@ -117,8 +117,10 @@ def test_a_repair_lets_the_tables_show_the_version_first_unless_a_run_is_at_work
     store.is_locked_elsewhere = True
     with pytest.raises(RefusedError, match="a batch run is at work"):
         reconcile_once(ports(found, store), None, repair=True)
+    assert found.asked == []
     store.is_locked_elsewhere = False
     assert reconcile_once(ports(found, store), None, repair=True).is_equal
+    assert found.asked[0] == "groups of version 2 noted", "before the comparison reads what is noted"
 
 
 def test_after_a_run_its_version_is_compared_and_those_of_runs_that_could_not_compare_them() -> None:

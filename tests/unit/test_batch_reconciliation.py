@@ -12,12 +12,14 @@ from batch_layer.reconciling.reconciliation import (
     VideoTotals,
     billed_differences,
     gain_differences,
+    noted_differences,
     place_differences,
     tally_differences,
     video_differences,
 )
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.settled import BilledVideo
+from ingestion.contract.traffic_groups import TrafficGroup
 from ingestion.contract.version import PublishedVersion
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -128,6 +130,16 @@ def test_a_change_covers_the_offsets_that_are_new_also_of_partitions_that_are() 
     grown = VersionChange(vector(3, 5), vector(3, 7, 2))
     assert grown.after == 2
     assert [(each.partition, each.start, each.end) for each in grown.ranges] == [(1, 5, 7), (2, 0, 2)]
+
+
+def test_a_group_under_review_is_noted_and_there_or_it_is_named() -> None:
+    ann = TrafficGroup(START, "many", "ann", 2, "1f" * 16)
+    bob, carl = replace(ann, payee_id="bob"), replace(ann, set_hash="2e" * 16)
+    assert noted_differences(7, [ann, bob], [bob, ann]) == noted_differences(7, [], []) == []
+    assert noted_differences(7, [ann, bob], [bob, carl]) == [
+        "group 2026-11-01/many/ann/2-1f1f1f1f1f1f is noted as waiting, and version 7 has no such group",
+        "group 2026-11-01/many/ann/2-2e2e2e2e2e2e is under review in version 7, and not noted as waiting",
+    ]
 
 
 def billed(video_id: str | None, views: int, version: int = 7, *, may_be_fewer: bool = False) -> BilledVideo:

@@ -26,6 +26,7 @@ from jobs.wiring.backup_manifest import (
     TableFolder,
     backups_in,
     hash_of,
+    in_words,
     keep_on_disk,
     problem_of,
     write_manifest,
@@ -80,7 +81,7 @@ def run(*, to: Path, keys_to: Path | None, as_json: bool) -> ExitCode:
                 folders, paths, copied = _listed(state, tables, warehouse, root=warehouse_url(chosen), place=place)
                 # from here on only maintenance could remove one of these files, and that waits for the lock of files
                 versions.unlock()
-                _tell("database", f"migration {state.migration}, version {state.version}")
+                _tell("database", f"migration {state.migration}, {in_words(state.version)}")
                 dump(chosen.postgres_url, state.snapshot, to / dump_path(backup_id))
                 keep_on_disk(to / dump_path(backup_id))
             files = [*copied, *_copied(warehouse, warehouse_url(chosen), paths, place=place)]
@@ -194,6 +195,6 @@ def _show(manifest: Manifest, place: BackupPlace, *, as_json: bool) -> None:
         return
     keys = ", ".join(f"{name} {' '.join(ids)}" for name, ids in sorted(manifest.keys.items())) or "none"
     print(
-        f"backup {manifest.backup_id} of version {manifest.version}: {len(manifest.files):,} files, {len(new):,} "
+        f"backup {manifest.backup_id} of {in_words(manifest.version)}: {len(manifest.files):,} files, {len(new):,} "
         f"of them new, {manifest.byte_count / 1e6:,.1f} MB in all\nit needs these keys, which it does not hold: {keys}"
     )

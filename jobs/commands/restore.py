@@ -19,7 +19,7 @@ from jobs.exit_codes import ExitCode
 from jobs.wiring.backup_database import database_state, refuse_newer_schema, what_is_there
 from jobs.wiring.backup_database import restore as restore_database
 from jobs.wiring.backup_keys import refuse_other_keys
-from jobs.wiring.backup_manifest import WAREHOUSE, Manifest, chosen_backup, problem_of
+from jobs.wiring.backup_manifest import WAREHOUSE, Manifest, chosen_backup, in_words, problem_of
 from jobs.wiring.backup_warehouse import open_warehouse, warehouse_url
 from jobs.wiring.batch_errors import errors_as_exit_codes
 from jobs.wiring.batch_settings import BatchSettings
@@ -61,7 +61,7 @@ def run(*, place: Path, backup: str | None, actor: str, reason: str, as_json: bo
             if not versions.lock():
                 raise AtWorkError
             with _warehouse_restored(warehouse, place, manifest, chosen.postgres_url):
-                _tell("database", f"migration {manifest.migration}, version {manifest.version}")
+                _tell("database", f"migration {manifest.migration}, {in_words(manifest.version)}")
                 restore_database(chosen.postgres_url, place, manifest, actor=actor, reason=reason)
         migrate(chosen.postgres_url)
     problems = list(problems_of_rules(connector(chosen.postgres_url), json.loads(RULES.read_bytes())))
@@ -172,6 +172,6 @@ def _show(manifest: Manifest, *, as_json: bool) -> None:
         print(json.dumps(document))
         return
     print(
-        f"restored from backup {manifest.backup_id}: version {manifest.version}, {len(manifest.files):,} files of the "
-        f"tables\n{NEXT}"
+        f"restored from backup {manifest.backup_id}: {in_words(manifest.version)}, {len(manifest.files):,} files of "
+        f"the tables\n{NEXT}"
     )

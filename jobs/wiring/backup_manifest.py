@@ -69,6 +69,11 @@ class Manifest(msgspec.Struct, frozen=True):
         return sum(each.byte_count for each in (self.database, *self.files))
 
 
+def in_words(version: int | None) -> str:
+    """Return which version is published, for a person."""
+    return "no published version" if version is None else f"version {version}"
+
+
 def backups_in(place: Path) -> Sequence[Manifest]:
     """Return the whole backups in a place, oldest first; refuse a place that holds anything else."""
     if not place.exists():

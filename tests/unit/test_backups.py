@@ -23,6 +23,7 @@ from jobs.wiring.backup_manifest import (
     backups_in,
     chosen_backup,
     hash_of,
+    in_words,
     problem_of,
     write_manifest,
 )
@@ -260,3 +261,7 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
 def test_a_path_below_the_warehouse_has_neither_host_nor_folder(path: str) -> None:
     assert below("hdfs://names:8020/warehouse", path) == "views/x"
     assert below("/warehouse", path) == "views/x"
+
+
+def test_a_backup_before_the_first_version_says_so() -> None:
+    assert (in_words(None), in_words(7)) == ("no published version", "version 7")

@@ -96,7 +96,7 @@ def months_to_do(today: date, billed: Sequence[Period]) -> list[Period]:
     months = []
     month = month_of(first)
     while month.start_on <= this.start_on:
-        if not any(period.start_on < month.end_on and month.start_on < period.end_on for period in billed):
+        if not any(map(month.overlaps, billed)):
             months.append(month)
         month = month_of(month.end_on)
     return months

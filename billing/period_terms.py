@@ -98,7 +98,7 @@ def steps_of(
     is_judged_again = any(
         (rules := version.day_rules.get(day)) and rules.policy_version != policy
         for day, policy in rests_on.policy_by_day.items()
-        if attribution.period.start_on <= day < attribution.period.end_on
+        if attribution.period.contains(day)
     )
     steps = [(POLICY if is_judged_again else EVENTS, attribution)]
     if terms.contract_version != rests_on.contract_version:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
@@ -23,7 +23,7 @@ from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.refusals import is_refusal
 from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.unavailable import Part, UnavailableError
-from ingestion.contract.version import DayRules, PublishedVersion
+from ingestion.contract.version import PublishedVersion, rules_of
 
 _LOCK_KEY = 0x6261746368  # "batch"
 _FILES_LOCK_KEY = 0x66696C6573  # "files"
@@ -275,7 +275,7 @@ def _version(row: tuple[Any, ...]) -> PublishedVersion:
         snapshots=snapshots,
         row_counts=row_counts,
         content_hashes=content_hashes,
-        day_rules={date.fromisoformat(day): DayRules.from_json(each, reach.topic) for day, each in day_rules.items()},
+        day_rules=rules_of(day_rules, reach.topic),
         published_at=published_at,
         accepted_late=tuple((partition, offset) for partition, offset in accepted_late or ()),
         event_contracts=EventContracts.from_json(event_contracts),

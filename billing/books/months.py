@@ -23,7 +23,7 @@ class WaitingCount:
 
     def of(self, period: Period) -> tuple[int, int]:
         """Return the listed items of a period and the events in them."""
-        found = [counts for day, counts in self.by_day.items() if period.start_on <= day < period.end_on]
+        found = [counts for day, counts in self.by_day.items() if period.contains(day)]
         return sum(items for items, _ in found), sum(events for _, events in found)
 
 

@@ -1,20 +1,22 @@
 """Read from PostgreSQL what the books hold of a period, for the person who closes it."""
 
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from billing.books.months import DUE, IN_SUSPENSE, NOTHING_DUE, ClosingFigures, PeriodWaits, StateSum
 from billing.books.postgres_statement_rows import STATE_OF_S
 from billing.payouts.account_entries import SUSPENSE_OF_BANK
 from billing.postgres_session import Connect, one_transaction
+from billing.rating.preconditions import unjudged_days
 from billing.terms.suspense import SUSPENSE
 from ingestion.contract.periods import Period
+from ingestion.contract.version import rules_of
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 _VERSION = """
-    SELECT version, (SELECT min(value::timestamptz) FROM jsonb_array_elements_text(watermarks)), day_rules
+    SELECT version, (SELECT min(value::timestamptz) FROM jsonb_array_elements_text(watermarks)),
+           coalesce(offsets ->> 'topic', ''), day_rules
     FROM published.versions JOIN published.pointer USING (version)"""
 _DIFFERENCE = "SELECT differences ->> 0 FROM published.open_differences ORDER BY reconciliation_id LIMIT 1"
 # as a billing run asks: which versions no comparison of everything has reached
@@ -90,7 +92,7 @@ class PostgresMonths:
         }
         with one_transaction(self._connect) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            batch_version, settled_until, day_rules = _row(cursor, _VERSION) or (None, None, {})
+            batch_version, settled_until, topic, day_rules = _row(cursor, _VERSION) or (None, None, "", {})
             (difference,) = _row(cursor, _DIFFERENCE) or ("",)
             reconciled_at, unreconciled_from = _row(cursor, _RECONCILED) or (None, None)
             catalogue_version, contract_version, proposal_count = _row(cursor, _TERMS) or (None, None, 0)
@@ -106,7 +108,7 @@ class PostgresMonths:
             period=period,
             batch_version=batch_version,
             settled_until=settled_until,
-            unjudged_days=unjudged_days(period, day_rules),
+            unjudged_days=tuple(unjudged_days(period, rules_of(day_rules, topic))),
             difference=difference or "",
             reconciled_at=reconciled_at,
             unreconciled_from=unreconciled_from,
@@ -129,16 +131,6 @@ class PostgresMonths:
         with one_transaction(self._connect) as cursor:
             cursor.execute(_WAITING)
             return [PeriodWaits(Period(*row[:2]), *row[2:]) for row in cursor]
-
-
-def unjudged_days(period: Period, day_rules: dict[str, dict[str, Any]]) -> tuple[date, ...]:
-    """Return the days of a period that a traffic policy rules and no rule has judged, as a version keeps its rules."""
-    found = (
-        date.fromisoformat(day)
-        for day, rules in day_rules.items()
-        if (traffic := rules.get("traffic", {})).get("policy_version") and "ends" not in traffic
-    )
-    return tuple(sorted(day for day in found if period.start_on <= day < period.end_on))
 
 
 def _row(cursor: "Cursor", query: str) -> tuple[Any, ...] | None:

@@ -4,12 +4,12 @@ Each concerns the whole system. Single events, videos or payees are never a prec
 otherwise delay everybody's payment.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 
 from billing.errors import Failure, Precondition
 from ingestion.contract.periods import Period
-from ingestion.contract.version import PublishedVersion
+from ingestion.contract.version import DayRules, PublishedVersion
 
 
 def failed_preconditions(
@@ -34,11 +34,7 @@ def failed_preconditions(
 
 
 def _overlapping(period: Period, billed: Sequence[Period]) -> list[Failure]:
-    others = [
-        other
-        for other in billed
-        if other != period and other.start_on < period.end_on and period.start_on < other.end_on
-    ]
+    others = [other for other in billed if other != period and other.overlaps(period)]
     return [Failure(Precondition.OVERLAP, overlap_sentence(str(period), str(other))) for other in others]
 
 
@@ -73,12 +69,17 @@ def _unsettled(period: Period, version: PublishedVersion, allowed_lateness: time
     return [Failure(Precondition.SETTLED, sentence)]
 
 
+def unjudged_days(period: Period, day_rules: Mapping[date, DayRules]) -> list[date]:
+    """Return the days of a period that a traffic policy rules and no rule has judged, in order."""
+    known = [(day, day_rules[day]) for day in period.days() if day in day_rules]
+    return [day for day, rules in known if rules.traffic_policy_version and rules.seen is None]
+
+
 def _unjudged(period: Period, version: PublishedVersion) -> list[Failure]:
     """Name the days with events whose traffic was never judged. What came after a judging is not billable yet, and
     delays nobody.
     """
-    known = [(day, version.day_rules[day]) for day in period.days() if day in version.day_rules]
-    waiting = [day for day, rules in known if rules.traffic_policy_version and rules.seen is None]
+    waiting = unjudged_days(period, version.day_rules)
     if not waiting:
         return []
     more = f" and {len(waiting) - 1} more days" if len(waiting) > 1 else ""

@@ -51,6 +51,14 @@ class Period:
         """The first instant after the period."""
         return datetime.combine(self.end_on, time(), UTC)
 
+    def contains(self, day: date) -> bool:
+        """Return whether a day is one of the period."""
+        return self.start_on <= day < self.end_on
+
+    def overlaps(self, other: "Period") -> bool:
+        """Return whether two periods share a day."""
+        return self.start_on < other.end_on and other.start_on < self.end_on
+
     def days(self) -> list[date]:
         """Return every day of the period, in order."""
         return [self.start_on + timedelta(days=index) for index in range((self.end_on - self.start_on).days)]

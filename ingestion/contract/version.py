@@ -67,6 +67,11 @@ class DayRules:
         return document
 
 
+def rules_of(document: Mapping[str, Mapping[str, Any]], topic: str) -> dict[date, DayRules]:
+    """Return day → its rules, parsed from the JSON object in which a version keeps them."""
+    return {date.fromisoformat(day): DayRules.from_json(rules, topic) for day, rules in document.items()}
+
+
 @dataclass(frozen=True)
 class PublishedVersion:
     """One published batch result. Versions are numbered from 1 without gaps and are immutable."""

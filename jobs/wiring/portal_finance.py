@@ -147,11 +147,7 @@ def _in_period(period: Period) -> Callable[[WaitingCount], int]:
 
 def _elsewhere(pool: WaitingCount, periods: Sequence[Period]) -> int:
     """Return how many listed items are on a day of none of the periods."""
-    return sum(
-        items
-        for day, (items, _) in pool.by_day.items()
-        if not any(period.start_on <= day < period.end_on for period in periods)
-    )
+    return sum(items for day, (items, _) in pool.by_day.items() if not any(period.contains(day) for period in periods))
 
 
 def _rows(checks: Sequence[Check]) -> tuple[ClosingRow, ...]:

@@ -8,9 +8,10 @@ import pytest
 from billing.books.book_ports import WaitingItem
 from billing.books.months import DUE, IN_SUSPENSE, NOTHING_DUE, ClosingFigures, StateSum, WaitingCount
 from billing.closing import Check, CheckState, checks_of, forecast, steps_of
-from billing.payouts.postgres_months import unjudged_days
+from billing.rating.preconditions import unjudged_days
 from billing.waiting import CONFLICT, LATE_EVENT, LISTED_MAX, TRAFFIC_GROUP, first_of, note_waiting_work
 from ingestion.contract.periods import Period
+from ingestion.contract.version import rules_of
 from tests.billing_fakes import FakeSettledViews, published
 from tests.books_fakes import FakeBooks, FakeWaitingWork
 
@@ -191,13 +192,15 @@ def test_the_forecast_is_the_sum_of_the_estimates_by_currency() -> None:
 
 
 def test_days_that_a_traffic_policy_rules_and_nobody_judged_are_found_in_a_versions_rules() -> None:
+    before = {"policy_version": 1, "catalogue_version": 1}
+    seen = {"ends": [1], "catalogue_version": 1, "settled_until": "2026-10-05T00:00:00+00:00"}
     rules = {
-        "2026-10-02": {"policy_version": 1},
-        "2026-10-03": {"policy_version": 1, "traffic": {"policy_version": 2}},
-        "2026-10-04": {"policy_version": 1, "traffic": {"policy_version": 2, "ends": [1]}},
-        "2026-11-01": {"policy_version": 1, "traffic": {"policy_version": 2}},
+        "2026-10-02": before,
+        "2026-10-03": before | {"traffic": {"policy_version": 2}},
+        "2026-10-04": before | {"traffic": {"policy_version": 2} | seen},
+        "2026-11-01": before | {"traffic": {"policy_version": 2}},
     }
-    assert unjudged_days(OCTOBER, rules) == (date(2026, 10, 3),)
+    assert tuple(unjudged_days(OCTOBER, rules_of(rules, "views"))) == (date(2026, 10, 3),)
 
 
 def test_a_night_notes_what_nobody_has_decided() -> None:

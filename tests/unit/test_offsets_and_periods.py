@@ -1,6 +1,7 @@
 """Offset vectors and periods are half-open and refuse nonsense by name."""
 
-from datetime import UTC, date, datetime
+import itertools
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -74,3 +75,12 @@ def test_the_policy_in_force_is_the_newest_that_has_begun() -> None:
     assert policy_on(date(2026, 6, 1), (second, first)) == second
     with pytest.raises(LookupError, match="2026-05-31"):
         policy_on(date(2026, 5, 31), (second,))
+
+
+def test_two_periods_share_a_day_exactly_if_some_day_is_in_both() -> None:
+    days = [date(2026, 2, 27) + timedelta(days=number) for number in range(5)]
+    periods = [Period(first, end) for first, end in itertools.combinations(days, 2)]
+    for one, other in itertools.product(periods, repeat=2):
+        assert one.overlaps(other) == any(map(one.contains, other.days()))
+    for one in periods:
+        assert [day for day in days if one.contains(day)] == one.days()

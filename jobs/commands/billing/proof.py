@@ -1,12 +1,13 @@
 """`./viewledger billing proof`: keys, checkpoints and verification, by which others check the books."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from billing.books.postgres_books import PostgresBooks
+from billing.postgres_session import Connect
 from billing.proof.checkpoint import Link
 from billing.proof.checkpointing import change_key, leaves_of, make_checkpoint, problems_of_books
 from billing.proof.ed25519_keys import PUBLIC_SUFFIX, create_key, is_signed, read_key
@@ -82,20 +83,37 @@ def verify_books(environ: Mapping[str, str], *, kept: str | None, as_json: bool)
     if kept:
         with open_place(kept) as place:
             links, leaves = read_kept(place, kept)
-    problems = list(problems_of_books(journal, is_signed, links, leaves))
-    connect = billing_connector(environ, BILLING_ROLE)
-    problems += [*problems_of_stored_terms(connect), *PostgresBooks(connect).problems()]
-    problems += problems_of_rules(connect, json.loads(RULES.read_bytes()))
+    problems = all_problems(billing_connector(environ, BILLING_ROLE), journal, links, leaves)
     chain = journal.chain()
     document: dict[str, Any] = {"links": len(chain), "kept_links": len(links), "problems": problems}
-    more = [f"and {len(problems) - PROBLEMS_SHOWN} more"] if len(problems) > PROBLEMS_SHOWN else []
     sound = f"links: {len(chain)}, kept elsewhere: {len(links)}; the books are what was signed"
     if not chain:
         sound = "nothing was signed yet, so only the ledger could be held against its causes, and catalogues and "
         sound += "contracts against their hashes; "
         sound += "`billing proof checkpoint` signs what is recorded"
-    show(document, lambda: "\n".join([*problems[:PROBLEMS_SHOWN], *more]) if problems else sound, as_json=as_json)
+    show(document, lambda: "\n".join(first_of(problems)) if problems else sound, as_json=as_json)
     return ExitCode.DIFFERENCE if problems else ExitCode.OK
+
+
+def all_problems(
+    connect: Connect, journal: PostgresJournal, kept: Sequence[Link], leaves: Iterable[tuple[Link, Iterable[Leaf]]]
+) -> list[str]:
+    """Return everything that is wrong with the books, the stored terms and the rules of the database.
+
+    `kept` are links that were kept elsewhere, with their `leaves`; both may be empty.
+    """
+    return [
+        *problems_of_books(journal, is_signed, kept, leaves),
+        *problems_of_stored_terms(connect),
+        *PostgresBooks(connect).problems(),
+        *problems_of_rules(connect, json.loads(RULES.read_bytes())),
+    ]
+
+
+def first_of(sentences: Sequence[str]) -> list[str]:
+    """Return the first sentences, and how many more there are."""
+    more = [f"and {len(sentences) - PROBLEMS_SHOWN} more"] if len(sentences) > PROBLEMS_SHOWN else []
+    return [*sentences[:PROBLEMS_SHOWN], *more]
 
 
 def _keep(journal: PostgresJournal, place: CheckpointPlace) -> int:

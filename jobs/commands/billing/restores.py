@@ -1,29 +1,21 @@
 """`./viewledger billing payouts wait | release`: let payouts wait after the books came back, and go on."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_states import PostgresStates
 from billing.books.states import Move
 from billing.payouts.postgres_bank_differences import bank_differences
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.payouts.postgres_restores import let_payouts_wait, losses_at_the_bank, waiting_restores
 from billing.proof.checkpoint import Link
-from billing.proof.checkpointing import problems_of_books
-from billing.proof.ed25519_keys import is_signed
 from billing.proof.postgres_journal import PostgresJournal
-from billing.proof.postgres_rules import problems_of_rules
-from billing.terms.postgres_stored_terms import problems_of_stored_terms
-from jobs.commands.billing.proof import RULES, read_kept
+from jobs.commands.billing.proof import all_problems, first_of, read_kept
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import APPROVER_ROLE, OWNER_ROLE, billing_connector, show
 from jobs.wiring.billing_work import billing_work
 from jobs.wiring.checkpoint_places import open_place
-
-PROBLEMS_SHOWN = 20
 
 
 @billing_work
@@ -55,9 +47,7 @@ def release(
             links, _ = read_kept(place, kept)
     journal = PostgresJournal(connect)
     chain = journal.chain()
-    problems = list(problems_of_books(journal, is_signed, links[: len(chain)], []))
-    problems += [*problems_of_stored_terms(connect), *PostgresBooks(connect).problems()]
-    problems += problems_of_rules(connect, json.loads(RULES.read_bytes()))
+    problems = all_problems(connect, journal, links[: len(chain)], [])
     problems += [*PostgresPayouts(connect).differences(None), *bank_differences(connect)]
     if problems:
         raise CommandError(_listed("payouts still wait: the books do not agree", problems), ExitCode.DIFFERENCE)
@@ -85,5 +75,4 @@ def _lost_links(links: list[Link], chain_length: int, kept: str | None) -> list[
 
 
 def _listed(head: str, sentences: list[str]) -> str:
-    more = [f"and {len(sentences) - PROBLEMS_SHOWN} more"] if len(sentences) > PROBLEMS_SHOWN else []
-    return "\n".join([f"{head}:", *(f"  {each}" for each in [*sentences[:PROBLEMS_SHOWN], *more])])
+    return "\n".join([f"{head}:", *(f"  {each}" for each in first_of(sentences))])

@@ -22,7 +22,7 @@ from serving_layer.history.history_reader import settled_unavailable
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
 from serving_layer.money.statements import ChainLink, StatementDetail, StatementLine
-from serving_layer.portal.earnings_records import NO_MONEY, BalanceRow, EstimateRow, PayeeMoney, PayoutRow
+from serving_layer.portal.earnings_records import BalanceRow, EstimateRow, PayeeMoney, PayoutRow
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
 from serving_layer.portal.ports import Credentials, EndedSessions, IdentityProvider, RefusedActionError
@@ -56,6 +56,7 @@ from tests.portal_finance_fakes import FakeFinance
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
 SETTLED_UNTIL = datetime(2026, 11, 25, 9, tzinfo=UTC)
 VERSION = ServedVersion(7, (100,) * 12, SETTLED_UNTIL)
+NO_MONEY = PayeeMoney((), (), None)
 
 
 def _caller(name: str, role: Role, payee_id: str | None = None) -> Caller:

@@ -77,6 +77,3 @@ class PayeeMoney:
     """The newest first, at most 100."""
     account: str | None
     """The masked account in force; None: nothing can be paid."""
-
-
-NO_MONEY = PayeeMoney((), (), None)

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from ingestion.contract.decoding import is_video_id
 from ingestion.contract.event import event_id_of
-from ingestion.contract.printable import is_name
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.live_counts import LiveCount, ReadLive, StreamOverError
@@ -23,8 +22,6 @@ from serving_layer.portal.records import VideoOrder, VideoPage, VideoRow, WatchT
 from serving_layer.routes.http_proofs import payment_of, seen_by_caller
 
 VIDEOS_SHOWN = 50
-SEARCH_LENGTH_MAX = 200
-"""The length of the longest title."""
 SIGNED_IN_FOR = timedelta(seconds=5)
 """How long a stream continues before it checks again whether its visitor signed out."""
 GROUPS_SHOWN = 8
@@ -93,9 +90,8 @@ async def _counts(visit: Visit, video_id: str | None, days: int) -> dict[str, An
 async def _videos(visit: Visit) -> Response:
     query = visit.request.query_params
     search, order = query.get("search", "").strip(), query.get("order", VideoOrder.VIEWS.value)
-    if search and not is_name(search, most=SEARCH_LENGTH_MAX):
-        allowed = f"A search has at most {SEARCH_LENGTH_MAX} characters that can be shown."
-        return visit.problem(422, "Not a search", allowed)
+    if (refused := visit.refused_search(search)) is not None:
+        return refused
     if order not in set(VideoOrder):
         return visit.problem(422, "No such order", f"The order is one of {', '.join(VideoOrder)}.")
     version, page = visit.portal.version(), _NOTHING

@@ -1,7 +1,5 @@
 """The settled days of a payee's videos, or of one of them, for a spreadsheet."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 from starlette.responses import Response
@@ -11,8 +9,9 @@ from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.merge import ServedVersion
 from serving_layer.portal.formatting import machine
+from serving_layer.portal.http_files import csv_of, download
 from serving_layer.portal.http_spans import days_of, span_of, wrong_days
-from serving_layer.portal.http_visit import NOT_KEPT, SECURITY_HEADERS, Portal, Visit, page_route
+from serving_layer.portal.http_visit import Portal, Visit, page_route
 from serving_layer.portal.records import DayCount
 
 _COLUMNS = ("event_day", "views", "billable_views", "watched_seconds", "average_view_duration")
@@ -33,12 +32,10 @@ async def _days(visit: Visit) -> Response:
     if is_own and version is not None and version.version > 0:
         rows = await visit.attempt((), counts.days(payee_id, version, video_id, span_of(visit, days)))
     if visit.affected or version is None:
-        return visit.problem(503, "Not now", "The settled days cannot be read now; try again shortly.")
+        return visit.not_now("The settled days")
     if not is_own:
         return visit.not_found()
-    headers = {"Content-Disposition": f'attachment; filename="days-{video_id or payee_id}.csv"'}
-    content = days_csv(rows, version)
-    return Response(content, headers=SECURITY_HEADERS | NOT_KEPT | headers, media_type="text/csv; charset=utf-8")
+    return download(f"days-{video_id or payee_id}.csv", days_csv(rows, version))
 
 
 def days_csv(rows: Sequence[DayCount], version: ServedVersion) -> bytes:
@@ -46,11 +43,11 @@ def days_csv(rows: Sequence[DayCount], version: ServedVersion) -> bytes:
 
     What is not known is empty.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow((*_COLUMNS, "version", "settled_until"))
-    settled_until = machine(version.settled_until) if version.settled_until else None
-    for row in rows:
-        measures = (row.views, row.billable_views, row.watched_seconds, row.average_view_duration)
-        writer.writerow((row.day.isoformat(), *measures, version.version, settled_until))
-    return text.getvalue().encode()
+    of_version = (version.version, machine(version.settled_until) if version.settled_until else None)
+    return csv_of(
+        (*_COLUMNS, "version", "settled_until"),
+        (
+            (row.day, row.views, row.billable_views, row.watched_seconds, row.average_view_duration, *of_version)
+            for row in rows
+        ),
+    )

@@ -1,7 +1,5 @@
 """Finance's lists: statements of all payees, payments, payees with their balances; as pages and as CSV."""
 
-import csv
-import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -12,20 +10,18 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from ingestion.contract.periods import Period
-from ingestion.contract.printable import is_name
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.portal.finance_records import PayeeRow, PaymentRow, RowPage, StatementRow
 from serving_layer.portal.formatting import machine
-from serving_layer.portal.http_visit import NOT_KEPT, SECURITY_HEADERS, Handler, Portal, Visit, page_route
+from serving_layer.portal.http_files import csv_of, download
+from serving_layer.portal.http_visit import Handler, Portal, Visit, page_route
 from serving_layer.portal.statement_chain import period_text
 from serving_layer.request.parameters import is_number
-from serving_layer.routes.http_answers import harmless
 
 ROWS_SHOWN = 100
 FILE_ROWS_MAX = 50_000
 PAGES_MAX = 1_000_000
-TEXT_LENGTH_MAX = 200
 TEXTS = {"search": "A search", "payee": "A payee's id", "batch": "The id of a batch"}
 """Parameter of any text → its name for people."""
 STATES = ("calculated", "in_review", "held", "approved", "finalised", "paid", "voided", "superseded")
@@ -33,7 +29,6 @@ PAYMENT_STATES = ("instructed", "settled", "rejected", "returned", "voided")
 ORDERS = {"period": "newest period first", "payable": "largest first, by currency", "payee": "by payee"}
 ALL = "all"
 """The period of a list without a condition on it."""
-NOT_READ = "The books cannot be read now; try again shortly."
 
 
 @dataclass(frozen=True)
@@ -124,9 +119,8 @@ async def _asked(visit: Visit, ask: Ask) -> Asked | Response:
     """Return the list that the address names, or the page that says what is wrong with it."""
     for name, label in TEXTS.items():
         (text,) = _texts(visit, name)
-        if text and not is_name(text, most=TEXT_LENGTH_MAX):
-            allowed = f"{label} has at most {TEXT_LENGTH_MAX} characters that can be shown."
-            return visit.problem(422, "Not a search", allowed)
+        if (refused := visit.refused_search(text, label)) is not None:
+            return refused
     return await ask(visit)
 
 
@@ -143,7 +137,7 @@ def _page_of(ask: Ask, template: str) -> Handler:
         offset = (int(number) - 1) * ROWS_SHOWN
         page = await visit.ask(None, asked.read, offset, ROWS_SHOWN)
         if page is None:
-            return visit.problem(503, "Not now", NOT_READ)
+            return visit.not_now("The books")
         query = {name: value for name, value in asked.query.items() if value}
         number_before = min(int(number) - 1, max(1, -(-page.count // ROWS_SHOWN)))
         return visit.page(
@@ -170,25 +164,18 @@ def _file_of(ask: Ask, name: str, row: type) -> Handler:
             return asked
         page = await visit.ask(None, asked.read, 0, FILE_ROWS_MAX)
         if page is None:
-            return visit.problem(503, "Not now", NOT_READ)
+            return visit.not_now("The books")
         if page.count > FILE_ROWS_MAX:
             sentence = f"The file would have {page.count:,} rows, and {FILE_ROWS_MAX:,} are allowed; narrow the list."
             return visit.problem(422, "Too many rows", sentence)
-        headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-        content = rows_csv([field.name for field in fields(row)], page.rows)
-        return Response(content, headers=SECURITY_HEADERS | NOT_KEPT | headers, media_type="text/csv; charset=utf-8")
+        return download(f"{name}.csv", rows_csv([field.name for field in fields(row)], page.rows))
 
     return handler
 
 
 def rows_csv(columns: Sequence[str], rows: Sequence[Any]) -> bytes:
-    """Return rows as CSV with a header line; no cell is a formula for a spreadsheet. Amounts are whole micros."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([harmless(_cell(getattr(row, column))) for column in columns])
-    return text.getvalue().encode()
+    """Return rows as CSV with a header line. Amounts are whole micros."""
+    return csv_of(columns, ([_cell(getattr(row, column)) for column in columns] for row in rows))
 
 
 def _cell(value: object) -> object:

@@ -83,7 +83,7 @@ async def _close(visit: Visit) -> Response:
         return period
     month = await visit.ask(None, visit.portal.finance.closing, period)
     if month is None:
-        return visit.problem(503, "Not now", "The books cannot be read now; try again shortly.")
+        return visit.not_now("The books")
     lines = [*month.checks, *month.steps]
     return visit.page(
         "finance.html",
@@ -104,7 +104,7 @@ async def _waiting(visit: Visit) -> Response:
         return period
     page = await visit.ask(None, visit.portal.finance.waiting, found.kind, period)
     if page is None:
-        return visit.problem(503, "Not now", "The books cannot be read now; try again shortly.")
+        return visit.not_now("The books")
     decide, review = (
         command.replace("PERIOD", str(period)) if period else command for command in (found.decide, found.review)
     )

@@ -1,7 +1,5 @@
 """Statements: the whole way from views to money, their files, events and appeals. For creators and for finance."""
 
-import csv
-import io
 import secrets
 from functools import partial
 
@@ -15,10 +13,9 @@ from serving_layer.money.idempotency import key_of, request_key
 from serving_layer.money.proofs import NDJSON
 from serving_layer.money.statements import StatementLine, is_shown
 from serving_layer.portal.formatting import machine
+from serving_layer.portal.http_files import csv_of, download, headers_of
 from serving_layer.portal.http_finance_lists import finance_statements
 from serving_layer.portal.http_visit import (
-    NOT_KEPT,
-    SECURITY_HEADERS,
     Portal,
     Visit,
     form_of,
@@ -30,7 +27,6 @@ from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.records import WholeStatement
 from serving_layer.portal.statement_chain import chain_of
 from serving_layer.problems.problems import ProblemError
-from serving_layer.routes.http_answers import harmless
 from serving_layer.routes.http_proofs import streamed_events
 
 LINES_SHOWN = 200
@@ -97,7 +93,7 @@ async def statement_of(visit: Visit) -> WholeStatement | Response:
     """Return the statement in the address, or the page for a missing one if this caller may not see it."""
     found = await visit.ask(None, visit.portal.money.statement, visit.request.path_params["statement_id"])
     if visit.affected:
-        return visit.problem(503, "Not now", "Statements cannot be read now; try again shortly.")
+        return visit.not_now("Statements")
     if found is None or not is_shown(found.detail, visit.known_caller):
         return visit.not_found()
     return found
@@ -105,9 +101,9 @@ async def statement_of(visit: Visit) -> WholeStatement | Response:
 
 async def _statement_csv(visit: Visit) -> Response:
     found = await statement_of(visit)
-    return (
-        found if isinstance(found, Response) else _download(found, lines_csv(found), "csv", "text/csv; charset=utf-8")
-    )
+    if isinstance(found, Response):
+        return found
+    return download(f"statement-{found.detail.statement_id}.csv", lines_csv(found))
 
 
 async def _statement_json(visit: Visit) -> Response:
@@ -119,26 +115,14 @@ async def _statement_json(visit: Visit) -> Response:
         for each in found.steps
     ]
     document = msgspec.to_builtins(found.detail) | {"payee_name": found.payee_name, "steps": steps}
-    return _download(found, msgspec.json.format(msgspec.json.encode(document), indent=1), "json", "application/json")
+    content = msgspec.json.format(msgspec.json.encode(document), indent=1)
+    return download(f"statement-{found.detail.statement_id}.json", content, "application/json")
 
 
 def lines_csv(found: WholeStatement) -> bytes:
-    """Return the lines of a statement as CSV with a header line.
-
-    A cell that a spreadsheet would read as a formula gets a leading apostrophe; ids may begin with `-`.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow((*_LINE_COLUMNS, "currency"))
-    for line in found.detail.lines:
-        writer.writerow([*map(harmless, msgspec.structs.astuple(line)), found.detail.currency])
-    return text.getvalue().encode()
-
-
-def _download(found: WholeStatement, content: bytes, ending: str, media_type: str) -> Response:
-    name = f"statement-{found.detail.statement_id}.{ending}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, headers=SECURITY_HEADERS | NOT_KEPT | headers, media_type=media_type)
+    """Return the lines of a statement as CSV with a header line."""
+    rows = ((*msgspec.structs.astuple(line), found.detail.currency) for line in found.detail.lines)
+    return csv_of((*_LINE_COLUMNS, "currency"), rows)
 
 
 async def _statement_events(visit: Visit) -> Response:
@@ -149,9 +133,8 @@ async def _statement_events(visit: Visit) -> Response:
     streamed = streamed_events(visit.portal.proofs, visit.known_caller, statement_id=statement_id, after=0, form=NDJSON)
     response = await visit.attempt(None, streamed)
     if response is None:
-        return visit.problem(503, "Not now", "The events cannot be read now; try again shortly.")
-    disposition = {"Content-Disposition": f'attachment; filename="events-{statement_id}.ndjson"'}
-    response.headers.update(SECURITY_HEADERS | NOT_KEPT | disposition)
+        return visit.not_now("The events")
+    response.headers.update(headers_of(f"events-{statement_id}.ndjson"))
     return response
 
 

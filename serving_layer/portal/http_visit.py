@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from ingestion.contract.printable import is_text
+from ingestion.contract.printable import is_name, is_text
 from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
 from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
@@ -47,6 +47,8 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 PAGE_COST = 2
 """The cost of a page against the limit of its sender's network; a file costs 1."""
 FORM_BYTES_MAX = 16 * 1024
+SEARCH_LENGTH_MAX = 200
+"""The length of the longest name and title."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,18 @@ class Visit:
         """Return a page with one sentence about the error."""
         request_id = request_ids.current.get()
         return self.page("problem.html", status=status, title=title, sentence=sentence, request_id=request_id)
+
+    def not_now(self, what: str) -> Response:
+        """Return the page for what a part that does not answer has."""
+        return self.problem(503, "Not now", f"{what} cannot be read now; try again shortly.")
+
+    def refused_search(self, text: str, label: str = "A search") -> Response | None:
+        """Return the page that refuses a text to search for; None if it can be one, or there is none."""
+        if not text or is_name(text, most=SEARCH_LENGTH_MAX):
+            return None
+        return self.problem(
+            422, "Not a search", f"{label} has at most {SEARCH_LENGTH_MAX} characters that can be shown."
+        )
 
     @property
     def known_caller(self) -> Caller:

@@ -17,9 +17,10 @@ _GROUP = "event_day, rule, payee_id, event_count, set_hash"
 _DECISIONS = """
     SELECT event_day::text, rule, payee_id, event_count, set_hash, outcome FROM billing.traffic_decisions"""
 _NOTED = "SELECT content_hash FROM billing.traffic_sighted ORDER BY version DESC LIMIT 1"
-_THERE = f"""
+NOTED_GROUPS = f"""
     SELECT {_GROUP} FROM (SELECT DISTINCT ON ({_GROUP}) {_GROUP}, is_there FROM billing.traffic_sightings
                           ORDER BY {_GROUP}, sighting_id DESC) AS newest WHERE is_there"""  # noqa: S608 - names only
+"""The groups that are noted as under review."""
 _SIGHTING = f"""
     INSERT INTO billing.traffic_sightings (version, {_GROUP}, is_there)
     VALUES (%s, %s, %s, %s, %s, %s, %s)"""  # noqa: S608 - names only
@@ -63,7 +64,7 @@ class PostgresGroupDecisions:
 
 def note_groups(cursor: Cursor, version: int, content_hash: str, groups: Collection[TrafficGroup]) -> None:
     """Note what has changed between the groups that are noted and those of a version."""
-    cursor.execute(_THERE)
+    cursor.execute(NOTED_GROUPS)
     before, now = {TrafficGroup(*row) for row in cursor}, set(groups)
     for is_there, changed in ((True, now - before), (False, before - now)):
         cursor.executemany(_SIGHTING, _rows(version, sorted(changed), is_there=is_there))

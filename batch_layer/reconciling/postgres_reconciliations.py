@@ -10,7 +10,7 @@ from psycopg2.extensions import connection as Connection
 
 from batch_layer.archive.archive_files import FileStatus, Hours, RecordedFile
 from batch_layer.archive.removals import Removals
-from batch_layer.judging.postgres_group_decisions import note_groups
+from batch_layer.judging.postgres_group_decisions import NOTED_GROUPS, note_groups
 from batch_layer.lake.content import Content, Place
 from batch_layer.lake.postgres_connection import connected
 from batch_layer.lake.postgres_errors import translated
@@ -106,16 +106,14 @@ class PostgresReconciliations:
             return list(cursor.fetchall())
 
 
-_NOTED = """
+_NOTED = f"""
     WITH newest AS (
         SELECT v.version, coalesce(v.content_hashes ->> %s, '') AS content_hash,
                CASE WHEN e.version IS NULL THEN (v.snapshots ->> %s)::bigint END AS snapshot
         FROM published.versions v LEFT JOIN published.expired_versions e USING (version)
         WHERE v.version = (SELECT max(version) FROM billing.traffic_sighted)),
-    noted AS (
-        SELECT DISTINCT ON (event_day, rule, payee_id, event_count, set_hash) * FROM billing.traffic_sightings
-        ORDER BY event_day, rule, payee_id, event_count, set_hash, sighting_id DESC)
-    SELECT newest.*, event_day, rule, payee_id, event_count, set_hash FROM newest LEFT JOIN noted ON is_there"""
+    noted AS ({NOTED_GROUPS})
+    SELECT newest.*, noted.* FROM newest LEFT JOIN noted ON true"""  # noqa: S608 - names only
 _FILES = """
     SELECT path, f.version, byte_count, modified_at, r.version
     FROM published.archived_files f LEFT JOIN published.replaced_files r USING (path)

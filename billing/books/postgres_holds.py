@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from billing.books.postgres_statement_rows import copy_transactions, state_of
+from billing.books.postgres_statement_rows import IS_PENDING_HOLD, copy_transactions
 from billing.books.postgres_states import append_step, stored_step
 from billing.books.posting import EXPENSE, Entry, LedgerTransaction, payable
 from billing.books.states import RUN, Move
@@ -35,8 +35,7 @@ _OWED = f"""
                      WHERE t.payee_id = %(payee)s AND t.currency = %(currency)s
                        AND e.account = 'payable:' || t.payee_id), 0)::bigint,
            coalesce((SELECT sum(h.amount_micros) FROM billing.holds h
-                     WHERE h.payee_id = %(payee)s AND h.currency = %(currency)s AND h.expires_at > now()
-                       AND {state_of("hold", "h.hold_id")} = 'pending'), 0)::bigint"""
+                     WHERE h.payee_id = %(payee)s AND h.currency = %(currency)s AND {IS_PENDING_HOLD}), 0)::bigint"""
 _DUE = _HOLDS + " WHERE h.expires_at <= %s AND c.state = 'pending'"
 _INSERT_APPEAL = """
     INSERT INTO billing.appeals (appeal_id, payee_id, statement_id, objection)

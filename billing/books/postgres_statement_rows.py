@@ -33,6 +33,8 @@ def state_of(kind: str, subject: str) -> str:
 
 
 STATE_OF_S = state_of("statement", "s.statement_id")
+IS_PENDING_HOLD = f"h.expires_at > now() AND {state_of('hold', 'h.hold_id')} = 'pending'"
+"""SQL of whether the hold `h` keeps its amount out of payouts now."""
 _WIDTH = STATEMENT_COLUMNS.count(",") + 1
 
 _AUDIT_COLUMNS = (

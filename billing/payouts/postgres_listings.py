@@ -3,7 +3,7 @@
 from typing import Any
 
 from billing.books.months import StateSum
-from billing.books.postgres_statement_rows import STATE_OF_S
+from billing.books.postgres_statement_rows import IS_PENDING_HOLD, STATE_OF_S, state_of
 from billing.payouts.listings import (
     FoundPayee,
     FoundPayment,
@@ -24,10 +24,6 @@ _FOUND_BY = """
     (%(payee)s = '' OR x.payee_id = %(payee)s)
     AND (%(search)s = '' OR position(lower(%(search)s) IN lower(x.payee_id)) > 0
      OR position(lower(%(search)s) IN lower(coalesce(p.name, ''))) > 0)"""
-_NEWEST_STEP = """LATERAL (
-        SELECT to_state AS state, reason, moved_at FROM billing.transitions
-        WHERE subject_kind = '{kind}' AND subject_id = {subject} ORDER BY transition_index DESC LIMIT 1)"""
-"""The state of one subject. A condition on it does not reach into `billing.current_states`, which reads all of them."""
 _PAGE = """{listed}, part AS (
         SELECT row_number() OVER (ORDER BY {order}) AS place, of_page.*
         FROM (SELECT * FROM listed ORDER BY {order} OFFSET %(offset)s LIMIT %(most)s) AS of_page
@@ -70,7 +66,9 @@ _PAYMENTS = f"""
         SELECT x.item_id, x.batch_id, x.payee_id, coalesce(p.name, '') AS payee_name, b.currency, x.amount_micros,
                b.execution_on, b.created_at, c.state, c.reason, c.moved_at
         FROM billing.payout_items x JOIN billing.payout_batches b USING (batch_id)
-        CROSS JOIN {_NEWEST_STEP.format(kind="payout", subject="x.item_id")} AS c
+        CROSS JOIN LATERAL (
+            SELECT to_state AS state, reason, moved_at FROM billing.transitions
+            WHERE subject_kind = 'payout' AND subject_id = x.item_id ORDER BY transition_index DESC LIMIT 1) AS c
         LEFT JOIN p USING (payee_id)
         WHERE (%(batch)s = '' OR x.batch_id = %(batch)s) AND (%(state)s = '' OR c.state = %(state)s)
           AND {_FOUND_BY})"""
@@ -80,7 +78,7 @@ _PAYMENT_PAGE = _PAGE.format(
     state="state",
     amount="amount_micros",
     columns="item_id, batch_id, payee_id, payee_name, currency, amount_micros, execution_on, "
-    f"(SELECT state FROM {_NEWEST_STEP.format(kind='payout_batch', subject='part.batch_id')} AS of_batch), "
+    f"{state_of('payout_batch', 'part.batch_id')}, "
     "state, reason, moved_at",
 )
 _PAYEES = f"""
@@ -90,8 +88,7 @@ _PAYEES = f"""
         WHERE e.account = 'payable:' || x.payee_id AND {_FOUND_BY} GROUP BY 1, 2
     ), held AS (
         SELECT h.payee_id, h.currency, sum(h.amount_micros)::bigint AS amount FROM billing.holds h
-        CROSS JOIN {_NEWEST_STEP.format(kind="hold", subject="h.hold_id")} AS c
-        WHERE c.state = 'pending' AND h.expires_at > now() GROUP BY 1, 2
+        WHERE {IS_PENDING_HOLD} GROUP BY 1, 2
     ), listed AS MATERIALIZED (
         SELECT x.payee_id, coalesce(p.name, '') AS payee_name, coalesce(p.country, '') AS country,
                coalesce(owed.currency, '') AS currency, coalesce(owed.balance, 0) AS balance,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from billing.books.months import DUE, IN_SUSPENSE, NOTHING_DUE, ClosingFigures, PeriodWaits, StateSum
-from billing.books.postgres_statement_rows import STATE_OF_S
+from billing.books.postgres_statement_rows import IS_PENDING_HOLD, STATE_OF_S
 from billing.payouts.account_entries import SUSPENSE_OF_BANK
 from billing.postgres_session import Connect, one_transaction
 from billing.rating.preconditions import unjudged_days
@@ -51,10 +51,9 @@ _SUSPENSE = """
     FROM billing.entries e JOIN billing.transactions t USING (transaction_id)
     WHERE e.account IN (%(unattributed)s, %(bank)s)
     GROUP BY e.account, t.currency HAVING sum(e.amount_micros) <> 0 ORDER BY t.currency, e.account"""
-_HOLDS = """
-    SELECT c.state, h.currency, count(*), sum(h.amount_micros)::bigint
-    FROM billing.holds h JOIN billing.current_states c ON c.subject_kind = 'hold' AND c.subject_id = h.hold_id
-    WHERE c.state = 'pending' AND h.expires_at > now() GROUP BY c.state, h.currency ORDER BY h.currency"""
+_HOLDS = f"""
+    SELECT 'pending', h.currency, count(*), sum(h.amount_micros)::bigint
+    FROM billing.holds h WHERE {IS_PENDING_HOLD} GROUP BY h.currency ORDER BY h.currency"""
 _APPEALS = """
     SELECT count(*) FROM billing.appeals a
     JOIN billing.current_states c ON c.subject_kind = 'appeal' AND c.subject_id = a.appeal_id

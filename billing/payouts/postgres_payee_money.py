@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from billing.books.postgres_statement_rows import state_of
+from billing.books.postgres_statement_rows import IS_PENDING_HOLD
 from billing.postgres_session import Connect, one_transaction
 
 PAYMENTS_MAX = 100
@@ -14,7 +14,7 @@ _PARTS = """
     GROUP BY t.currency, t.kind ORDER BY t.currency, t.kind"""
 HELD_OF_PAYEE = f"""
     SELECT h.currency, sum(h.amount_micros)::bigint FROM billing.holds h
-    WHERE h.payee_id = %(payee)s AND h.expires_at > now() AND {state_of("hold", "h.hold_id")} = 'pending'
+    WHERE h.payee_id = %(payee)s AND {IS_PENDING_HOLD}
     GROUP BY h.currency"""
 PAYMENTS_OF_PAYEE = """
     SELECT item_id, batch_id, currency, amount_micros, execution_on, account, state, batch_state, booked_on

@@ -6,7 +6,12 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from billing.books.postgres_causes import posting_problems
-from billing.books.postgres_statement_rows import append_steps, copy_transactions, copy_transitions, state_of
+from billing.books.postgres_statement_rows import (
+    IS_PENDING_HOLD,
+    append_steps,
+    copy_transactions,
+    copy_transitions,
+)
 from billing.books.postgres_states import append_step
 from billing.books.states import OPEN, Move
 from billing.errors import AcknowledgementError
@@ -47,8 +52,7 @@ _KNOWN_ACCOUNTS = """
 _PAYABLES = f"""
     SELECT t.payee_id, -sum(e.amount_micros)::bigint,
            coalesce((SELECT sum(amount_micros) FROM billing.holds h
-                     WHERE h.payee_id = t.payee_id AND h.currency = %(currency)s AND h.expires_at > now()
-                       AND {state_of("hold", "h.hold_id")} = 'pending'), 0)::bigint,
+                     WHERE h.payee_id = t.payee_id AND h.currency = %(currency)s AND {IS_PENDING_HOLD}), 0)::bigint,
            a.account_version, a.holder_name, a.iban, a.bic
     FROM billing.transactions t JOIN billing.entries e USING (transaction_id)
     LEFT JOIN billing.bank_accounts_in_force a USING (payee_id)

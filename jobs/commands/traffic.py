@@ -28,8 +28,8 @@ def review(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
     """Print the groups under review in the current version that nobody has decided on."""
     with open_settled_views(environ) as views:
         found = views.reviewed_groups()
-    decided = {each.decision.group for each in _decisions(environ).all()}
-    expires = _decisions(environ).waiting()
+    decisions = _decisions(environ)
+    decided, expires = {each.decision.group for each in decisions.all()}, decisions.waiting()
     open_groups = [each for each in found if each.group not in decided]
     money = _money_at_stake(environ, open_groups)
     document = {

@@ -30,6 +30,13 @@ from batch_layer.lake.tables import (
 )
 from ingestion.contract.offsets import OffsetVector
 
+_KEYS_OF_VIEWS: Mapping[str, tuple[str, ...]] = {
+    VIEWS_BY_DETAIL: ("event_day",),
+    VIEWS_BY_VIDEO_DAY: ("event_day",),
+    VIEWS_BY_VIDEO: (),
+}
+"""Table of views → the keys by which its sums are compared with the events."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -81,18 +88,15 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
     of_partition = _Sum("tally: events of all hours", ("partition",))
     seconds = "if(verdict = 'counted', view_duration, 0)"
     viewers = _Sum("viewers: rows", ("partition",))
+    measures = {"views": counted, "billable_views": billable, "watched_seconds": seconds}
     of_views = {
-        VIEWS_BY_DETAIL: _measures("views_by_detail", "event_day"),
-        VIEWS_BY_VIDEO_DAY: _measures("views_by_video_day", "event_day"),
-        VIEWS_BY_VIDEO: _measures("views_by_video"),
+        (table, name): _Sum(f"{table}: {name.replace('_', ' ')}", keys)
+        for table, keys in _KEYS_OF_VIEWS.items()
+        for name in measures
     }
     of_events = [
         hour.expected("1"),
-        *[
-            measure.expected(value)
-            for measures in of_views.values()
-            for measure, value in zip(measures.values(), (counted, billable, seconds), strict=True)
-        ],
+        *[each.expected(measures[name]) for (_, name), each in of_views.items()],
         viewers.expected("int(verdict <> 'rejected')"),
     ]
     tally = [
@@ -106,8 +110,8 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
         *_gains(subject, TALLY, tally),
         *[
             gain
-            for table, measures in of_views.items()
-            for gain in _gains(subject, table, [measure.found(column) for column, measure in measures.items()])
+            for table in _KEYS_OF_VIEWS
+            for gain in _gains(subject, table, [of_views[table, name].found(name) for name in measures])
         ],
         _parts(_rows(spark, subject.archived.rows_by_partition.items()), of_partition.expected("number")),
         *_of_removed(spark, subject.removals, viewers, rejected),
@@ -181,12 +185,6 @@ class _Part(NamedTuple):
     keys: tuple[str, ...] = ()
     found: str = "0"
     expected: str = "0"
-
-
-def _measures(table: str, *keys: str) -> Mapping[str, _Sum]:
-    """Return the sum of each measure of a table of views, by its column."""
-    columns = ("views", "billable_views", "watched_seconds")
-    return {name: _Sum(f"{table}: {name.replace('_', ' ')}", keys) for name in columns}
 
 
 def _named(key: str) -> str:

@@ -8,8 +8,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX, VideoMeasures, VideoTotals, video_differences
 
-COUNTS = ("views", "billable_views", "watched_seconds")
-"""The columns of `VideoMeasures`."""
+COUNTS = VideoMeasures._fields
 
 
 def compared_videos(sources: Mapping[str, DataFrame], *, by_day: bool = False) -> tuple[int, list[str]]:

@@ -6,11 +6,12 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch_layer.lake.aggregates import BY_VIDEO_DAY
 from batch_layer.lake.reason_sql import CLASS_OF_REASON
 from batch_layer.versions.day_changes import SAMPLES_MAX
 
 _CELL = ("quarter", "country", "device_type")
-_MEASURES = ("views", "billable_views", "watched_seconds")
+_MEASURES = tuple(BY_VIDEO_DAY.measures)
 
 
 def day_changes(changed: Sequence[tuple[DataFrame, DataFrame]]) -> DataFrame:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -35,12 +34,14 @@ from jobs.wiring.backup_warehouse import below, open_warehouse, warehouse_url
 from jobs.wiring.batch_errors import errors_as_exit_codes
 from jobs.wiring.batch_settings import BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
+from jobs.wiring.progress import progress_of
 
 if TYPE_CHECKING:
     from batch_layer.backup.iceberg_files import IcebergFiles
     from batch_layer.backup.spark_stored_files import SparkStoredFiles
 
 TOLD_EVERY = 500
+_tell = progress_of("backup")
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,6 @@ def _disk_errors(place: Path) -> Iterator[None]:
             "next one into this place goes on from it",
             ExitCode.FAILED,
         ) from error
-
-
-def _tell(stage: str, text: str) -> None:
-    print(f"backup: {stage}: {text}", file=sys.stderr, flush=True)
 
 
 def _show(manifest: Manifest, place: BackupPlace, *, as_json: bool) -> None:

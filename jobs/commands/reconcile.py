@@ -1,7 +1,6 @@
 """`./viewledger reconcile`: prove that archive, batch tables, served counts and ledger agree."""
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
@@ -16,6 +15,7 @@ from jobs.exit_codes import ExitCode
 from jobs.wiring.batch_errors import errors_as_exit_codes, refuse_differences
 from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
+from jobs.wiring.progress import progress_of
 from jobs.wiring.reconcile_ports import note_reconciled, reconcile_ports
 
 SHOWN_MAX = 20
@@ -65,8 +65,6 @@ def _ports(chosen: BatchSettings) -> Iterator[ReconcilePorts]:
         is_short = version.row_counts["raw_events"] < SHORT_RUN_EVENTS_MAX
         spark = open_session(replace(chosen.spark, is_short=is_short), "viewledger reconcile")
         closed.callback(spark.stop)
-        yield reconcile_ports(spark, versions, reconciliations, postgres_url=chosen.postgres_url, progress=_report)
-
-
-def _report(stage: str, text: str) -> None:
-    print(f"reconcile: {stage}: {text}", file=sys.stderr, flush=True)
+        yield reconcile_ports(
+            spark, versions, reconciliations, postgres_url=chosen.postgres_url, progress=progress_of("reconcile")
+        )

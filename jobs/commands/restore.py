@@ -1,7 +1,6 @@
 """`./viewledger restore --from PLACE`: bring an empty installation back to a backup."""
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -25,11 +24,13 @@ from jobs.wiring.batch_errors import errors_as_exit_codes
 from jobs.wiring.batch_settings import BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.migrations import migrate
+from jobs.wiring.progress import progress_of
 
 if TYPE_CHECKING:
     from batch_layer.backup.spark_stored_files import SparkStoredFiles
 
 TOLD_EVERY = 500
+_tell = progress_of("restore")
 NEXT = """\
 payouts wait; go on as docs/operate/backup.md says:
   ./viewledger topics new-generation   if the log of Kafka is another one
@@ -153,10 +154,6 @@ def _is_empty(url: str) -> bool:
             "./viewledger migrate and go on",
         )
     return found is None
-
-
-def _tell(stage: str, text: str) -> None:
-    print(f"restore: {stage}: {text}", file=sys.stderr, flush=True)
 
 
 def _show(manifest: Manifest, *, as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """Wire a batch run: each port of the batch layer gets its implementation, cheapest connection first."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -39,6 +38,7 @@ from jobs.wiring.dated_lists import check_agent_lists
 from jobs.wiring.event_log import open_log_ends
 from jobs.wiring.hdfs_check import check_hdfs
 from jobs.wiring.kafka_record_batches import read_every_batch
+from jobs.wiring.progress import progress_of
 from jobs.wiring.reconcile_ports import note_reconciled, reconcile_ports
 from jobs.wiring.traffic_rules import refuse_unruled, traffic_rules
 from speed_layer.redis_segment_store import RedisSegmentStore
@@ -50,6 +50,8 @@ CLOCK_SECONDS_MAX = 60.0
 """Iceberg tolerates this difference, too."""
 Answer = TypeVar("Answer")
 
+report = progress_of("batch")
+
 
 def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], None] = time.sleep) -> Answer:
     """Do the work; retry it after a bounded wait while a server does not answer."""
@@ -58,11 +60,6 @@ def attempt(work: Callable[[], Answer], attempts: int, sleep: Callable[[float], 
         report("retry", f"{error}; attempt {failures + 1} of {attempts} in {seconds:.0f} s")
 
     return try_again(work, attempts=attempts, before_wait=before_wait, sleep=sleep)
-
-
-def report(stage: str, text: str) -> None:
-    """Print one line of progress on stderr."""
-    print(f"batch: {stage}: {text}", file=sys.stderr, flush=True)
 
 
 def do_run(

@@ -1,6 +1,5 @@
 """Wire maintenance: the record of versions and the batch tables behind its ports."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from jobs.resilience.failpoints import Failpoints
 from jobs.settings.declared.pipeline import COMPACTION_FILES, COMPACTION_GIB, EXPIRY_GRACE_HOURS, RETENTION_DAYS
 from jobs.wiring.batch_settings import SHORT_RUN_EVENTS_MAX, BatchSettings
 from jobs.wiring.hdfs_check import check_hdfs
+from jobs.wiring.progress import progress_of
 from jobs.wiring.reconcile_ports import reconcile_ports
 
 
@@ -53,9 +53,7 @@ class MaintenanceSettings:
         )
 
 
-def report(stage: str, text: str) -> None:
-    """Print one line of progress on stderr."""
-    print(f"maintain: {stage}: {text}", file=sys.stderr, flush=True)
+report = progress_of("maintain")
 
 
 @contextmanager

@@ -11,19 +11,11 @@ from typing import Any
 import psycopg2
 import pytest
 
-from billing.books.postgres_books import PostgresBooks
-from billing.books.run_posting import post_bills
-from billing.payouts.bank_data import BankAccount
-from billing.payouts.postgres_payouts import PostgresPayouts
-from billing.postgres_session import connector
-from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from tests import status_reports
-from tests.account_reports import IBAN, balances, detail, entry, report, statement
-from tests.billing_fakes import bill, card_of, contracts_of, line, run_of
-from tests.billing_postgres import own_database, put_in_force
-from tests.postgres_people import person
+from tests.account_reports import balances, detail, entry, report, statement
+from tests.payout_office import payable_books
 
 DAY = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
 
@@ -69,18 +61,7 @@ class Office:
 def office(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Iterator[Office]:
-    with own_database(postgres_url) as url, person(url, "viewledger_approver") as approver:
-        connect = connector(url, "viewledger_billing")
-        bills = [bill("ann", line(views=10_000), currency="EUR"), bill("bob", line(views=1000), currency="EUR")]
-        post_bills(run_of(currency="EUR"), bills, PostgresBooks(connect))
-        PostgresCatalogueStore(connector(url)).import_contracts(contracts_of(card_of(1), currency="EUR"))
-        accounts = [BankAccount(name, name.title(), "DE89370400440532013000") for name in ("ann", "bob")]
-        PostgresPayouts(connect).import_accounts(accounts, "eve")
-        put_in_force(url)
-        monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
-        monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", approver)
-        monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_NAME", "Viewledger")
-        monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_IBAN", IBAN)
+    with payable_books(postgres_url, monkeypatch) as url:
         office = Office(url, tmp_path, lambda: tuple(capsys.readouterr()))  # type: ignore[arg-type, return-value]
         create = ("payouts", "create", "--currency", "EUR", "--execution-on", DAY, "--actor", "eve")
         office.batch_id = office.command(*create)[1]["batch_id"]

@@ -9,13 +9,10 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from billing.books.postgres_books import PostgresBooks
-from billing.books.run_posting import post_bills
 from billing.payouts.bank_data import BankAccount
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
 from billing.proof.ed25519_keys import create_key
-from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from faults.postgres_database import administer, queries
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -23,10 +20,10 @@ from jobs.settings.release import release
 from jobs.wiring.backup_database import database_state, dump, dump_path, restore, what_is_there
 from jobs.wiring.backup_manifest import BackedUpFile, Manifest, hash_of
 from jobs.wiring.migrations import migrate
-from tests.account_reports import IBAN, balances, detail, entry, report, statement
-from tests.billing_fakes import bill, card_of, contracts_of, line, run_of
-from tests.billing_postgres import database_of, in_database, own_database, put_in_force
+from tests.account_reports import balances, detail, entry, report, statement
+from tests.billing_postgres import database_of, in_database, put_in_force
 from tests.command_runs import RunsCommands
+from tests.payout_office import payable_books
 from tests.postgres_people import person
 from tests.serving_postgres import publish
 
@@ -95,18 +92,7 @@ class Office(RunsCommands):
 def office(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Iterator[Office]:
-    with own_database(postgres_url) as url, person(url, "viewledger_approver") as approver:
-        connect = connector(url, "viewledger_billing")
-        bills = [bill("ann", line(views=10_000), currency="EUR"), bill("bob", line(views=1000), currency="EUR")]
-        post_bills(run_of(currency="EUR"), bills, PostgresBooks(connect))
-        PostgresCatalogueStore(connector(url)).import_contracts(contracts_of(card_of(1), currency="EUR"))
-        accounts = [BankAccount(name, name.title(), "DE89370400440532013000") for name in ("ann", "bob")]
-        PostgresPayouts(connect).import_accounts(accounts, "eve")
-        put_in_force(url)
-        monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", url)
-        monkeypatch.setenv("VIEWLEDGER_APPROVER_POSTGRES_URL", approver)
-        monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_NAME", "Viewledger")
-        monkeypatch.setenv("VIEWLEDGER_PAYOUT_DEBTOR_IBAN", IBAN)
+    with payable_books(postgres_url, monkeypatch) as url:
         yield Office(url, tmp_path, capsys)
 
 

@@ -166,6 +166,7 @@ def test_a_policy_whose_first_day_has_begun_is_refused_in_one_sentence(
     code, _, error = commands.run(*proposal(file, in_days(days)))
     assert code == ExitCode.REFUSED
     assert f"traffic policy 1 would rule from {in_days(days)} on; give a day that has not begun" in error
+    assert "NULL" not in error, "there is no policy before the first one"
     assert commands.document("policy", "show") == {"policies": []}
 
 

@@ -23,6 +23,7 @@ from batch_layer.lake.tables import OPEN_TABLES, RAW_EVENTS, TABLES
 from batch_layer.published.http_published_catalog import PublishedCatalog, catalog_app
 from batch_layer.published.published_metadata import PublishedSnapshot
 from batch_layer.published.spark_connect_guard import ConnectGuard, start_guard
+from batch_layer.published.spark_connect_jobs import StatementJobs
 from batch_layer.published.spark_connect_rules import ConnectRules
 from batch_layer.published.spark_connect_server import start_connect
 from batch_layer.published.spark_connect_shares import StatementLimits
@@ -140,10 +141,8 @@ def analysts_server(
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     start_connect(spark)
-    target = f"127.0.0.1:{spark_port}"
-    with closing(
-        ConnectGuard(ConnectRules(SqlRules(spark)), target=target, token=CONNECT_TOKEN, limits=limits)
-    ) as guard:
+    rules, target, jobs = ConnectRules(SqlRules(spark)), f"127.0.0.1:{spark_port}", StatementJobs(spark)
+    with closing(ConnectGuard(rules, target=target, token=CONNECT_TOKEN, limits=limits, jobs=jobs)) as guard:
         proxy = start_guard(guard, "127.0.0.1", port)
         assert proxy is not None
         yield AnalystsServer(f"sc://127.0.0.1:{port}", f"sc://127.0.0.1:{spark_port}", run, _unpublished(tables, run))

@@ -1,7 +1,8 @@
 """A proxy for Spark Connect: checks every request, forwards what analysts may ask, and answers as Spark does.
 
 Spark's own port needs a token that only this process knows, so the proxy is the only way in. It keeps each client to
-its share (`spark_connect_shares`) and stops a statement in Spark itself when its time is over.
+its share (`spark_connect_shares`) and stops a statement in Spark itself when its time is over: by Spark's interrupt,
+and then its jobs (`spark_connect_jobs`).
 """
 
 import logging
@@ -13,9 +14,11 @@ from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import Message
+from py4j.protocol import Py4JError
 from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 
 from batch_layer.published.published_names import ForbiddenError
+from batch_layer.published.spark_connect_jobs import StatementJobs
 from batch_layer.published.spark_connect_rules import ConnectRules
 from batch_layer.published.spark_connect_shares import (
     RunningStatement,
@@ -48,13 +51,23 @@ _MESSAGES: Any = base_pb2
 class ConnectGuard(base_pb2_grpc.SparkConnectServiceServicer):
     """Spark Connect's service in front of the real one."""
 
-    def __init__(self, rules: ConnectRules, *, target: str, token: str, limits: StatementLimits | None = None) -> None:
+    def __init__(
+        self,
+        rules: ConnectRules,
+        *,
+        target: str,
+        token: str,
+        limits: StatementLimits | None = None,
+        jobs: StatementJobs | None = None,
+    ) -> None:
+        """Connect to Spark at `target`; `jobs` are those of that Spark, if it is this process's own."""
         options = [("grpc.max_receive_message_length", MESSAGE_BYTES_MAX)]
         self._channel = grpc.insecure_channel(target, options=options)
         self._stub: Any = _PROTOCOL.SparkConnectServiceStub(self._channel)
         self._metadata = (("authorization", f"Bearer {token}"),)
         self._rules = rules
         self._shares = Shares(limits or StatementLimits())
+        self._jobs = jobs
         self._closed = threading.Event()
         self._watch = threading.Thread(target=self._stop_overdue, name="overdue", daemon=True)
         self._watch.start()
@@ -62,9 +75,10 @@ class ConnectGuard(base_pb2_grpc.SparkConnectServiceServicer):
             setattr(self, name, self._method(name))
 
     def close(self) -> None:
-        """Close the connection to Spark."""
+        """Close the connection to Spark; no statement runs on."""
         self._closed.set()
         self._watch.join()
+        self._cancel_jobs(all_of_them=True)
         self._channel.close()
 
     def _method(self, name: str) -> Callable[[Message, grpc.ServicerContext], Any]:
@@ -146,6 +160,19 @@ class ConnectGuard(base_pb2_grpc.SparkConnectServiceServicer):
         while not self._closed.wait(LOOK_SECONDS):
             for each in self._shares.overdue():
                 self._interrupt(each)
+            self._cancel_jobs(all_of_them=False)
+
+    def _cancel_jobs(self, *, all_of_them: bool) -> None:
+        """End the jobs of statements that have ended for everyone else, which Spark's interrupt did not reach."""
+        if self._jobs is None:
+            return
+        try:
+            for operation_id, tag in self._jobs.running().items():
+                if all_of_them or self._shares.running(operation_id) is None:
+                    self._jobs.cancel(tag)
+                    logger.info("job of an ended statement stopped", extra={"fields": {"operation": operation_id}})
+        except (Py4JError, OSError) as error:
+            logger.warning("jobs of statements not looked at", extra={"fields": {"reason": type(error).__name__}})
 
     def _interrupt(self, statement: RunningStatement) -> None:
         request = _MESSAGES.InterruptRequest(

@@ -14,6 +14,7 @@ from batch_layer.lake.tables import OPEN_TABLES
 from batch_layer.published.http_published_catalog import PublishedCatalog, catalog_app
 from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots
 from batch_layer.published.spark_connect_guard import ConnectGuard, start_guard
+from batch_layer.published.spark_connect_jobs import StatementJobs
 from batch_layer.published.spark_connect_rules import ConnectRules
 from batch_layer.published.spark_connect_server import connect_service
 from batch_layer.published.spark_connect_shares import StatementLimits
@@ -81,7 +82,13 @@ def sql_server(chosen: SqlServerSettings) -> Iterator[SqlServer]:
     with closing(listener), connect_service(chosen.spark, f"http://127.0.0.1:{chosen.iceberg_port}") as service:
         catalog = PublishedCatalog(OPEN_TABLES, snapshots, MetadataFiles(service.spark, location_of))
         rules = ConnectRules(SqlRules(service.spark))
-        guard = ConnectGuard(rules, target=f"127.0.0.1:{service.port}", token=service.token, limits=chosen.limits)
+        guard = ConnectGuard(
+            rules,
+            target=f"127.0.0.1:{service.port}",
+            token=service.token,
+            limits=chosen.limits,
+            jobs=StatementJobs(service.spark),
+        )
         with _listening(guard, chosen), served_beside(catalog_app(catalog), listener):
             yield SqlServer(f"sc://127.0.0.1:{chosen.port}", service.java)
 

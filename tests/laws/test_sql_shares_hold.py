@@ -11,10 +11,12 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.connect import functions as F
+from pyspark.sql.connect.proto import base_pb2
 from pyspark.sql.connect.session import SparkSession as ConnectSession
 
 from batch_layer.published import published_functions as functions
 from batch_layer.published.spark_connect_guard import ConnectGuard, start_guard
+from batch_layer.published.spark_connect_jobs import StatementJobs
 from batch_layer.published.spark_connect_rules import ConnectRules
 from batch_layer.published.spark_connect_server import start_connect
 from batch_layer.published.spark_connect_shares import StatementLimits
@@ -28,17 +30,23 @@ LIMITS = StatementLimits(seconds=6, per_client=2)
 
 
 @pytest.fixture(scope="module")
-def proxy(spark: SparkSession) -> Iterator[str]:
+def guard(spark: SparkSession) -> Iterator[ConnectGuard]:
     """A server where a client has two statements, one in each session, of six seconds each."""
     start_connect(spark)
-    port, spark_port = free_ports().sql, spark.conf.get("spark.connect.grpc.binding.port")
-    rules = ConnectRules(SqlRules(spark))
-    with closing(ConnectGuard(rules, target=f"127.0.0.1:{spark_port}", token=CONNECT_TOKEN, limits=LIMITS)) as guard:
-        server = start_guard(guard, "127.0.0.1", port)
-        assert server is not None
-        yield f"sc://127.0.0.1:{port}"
-        server.stop(grace=1).wait()
+    rules, jobs = ConnectRules(SqlRules(spark)), StatementJobs(spark)
+    target = f"127.0.0.1:{spark.conf.get('spark.connect.grpc.binding.port')}"
+    with closing(ConnectGuard(rules, target=target, token=CONNECT_TOKEN, limits=LIMITS, jobs=jobs)) as made:
+        yield made
     stop_connect(spark)
+
+
+@pytest.fixture(scope="module")
+def proxy(guard: ConnectGuard) -> Iterator[str]:
+    port = free_ports().sql
+    server = start_guard(guard, "127.0.0.1", port)
+    assert server is not None
+    yield f"sc://127.0.0.1:{port}"
+    server.stop(grace=1).wait()
 
 
 @pytest.fixture
@@ -116,6 +124,23 @@ def test_a_statement_is_stopped_in_spark_itself_when_its_time_is_over(
     assert 5 < time.monotonic() - began < 60
     wait_until(spark, is_idle=True, seconds=20)
     assert session.sql("SELECT 1 AS a").collect()[0].a == 1, "the session goes on"
+
+
+def test_a_statement_that_overlooks_its_interrupt_is_stopped_too(
+    spark: SparkSession, guard: ConnectGuard, session: ConnectSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def overlooked(request: Any, **_: object) -> Any:
+        asked.append(type(request).__name__)
+        return getattr(base_pb2, type(request).__name__.replace("Request", "Response"))()
+
+    for name in ("Interrupt", "ReleaseExecute"):
+        monkeypatch.setattr(guard._stub, name, overlooked)
+    with pytest.raises(PySparkException, match="took longer than 6 seconds and was stopped; query less"):
+        session.sql(SLOW).collect()
+    wait_until(spark, is_idle=True, seconds=20)
+    assert "InterruptRequest" in asked
 
 
 def test_a_statement_whose_client_went_away_is_stopped_too(spark: SparkSession, proxy: str) -> None:

@@ -31,9 +31,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let one of several test processes end with the one that leads them, whatever happens to that."""
+    """Let one of several test processes end with the one that leads them, which shows failures as they come."""
     if is_one_of_several(config):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    elif config.getoption("numprocesses", None):
+        config.pluginmanager.register(FailuresAtOnce(config))
+
+
+class FailuresAtOnce:
+    """Shows each failure when it comes: a long run may be ended before its summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._plugins = config.pluginmanager
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write the failure."""
+        if report.failed:
+            terminal: Any = self._plugins.get_plugin("terminalreporter")
+            terminal.write_line(f"\nFAILED {report.nodeid}\n{report.longreprtext}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -4,7 +4,7 @@ import json
 import threading
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -137,19 +137,21 @@ def analysts_server(
     spark_port = spark.conf.get("spark.connect.grpc.binding.port")
     catalog = PublishedCatalog(OPEN_TABLES, SnapshotsOf(run.versions, expired), MetadataFiles(spark, _location(tables)))
     listener = listening_socket("127.0.0.1", catalog_url.port or 0, "")
-    server = uvicorn.Server(uvicorn.Config(catalog_app(catalog), log_level="warning", log_config=None))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    start_connect(spark)
     rules, target, jobs = ConnectRules(SqlRules(spark)), f"127.0.0.1:{spark_port}", StatementJobs(spark)
-    with closing(ConnectGuard(rules, target=target, token=CONNECT_TOKEN, limits=limits, jobs=jobs)) as guard:
+    with ExitStack() as ends:  # also when a test fails: what runs on would hold up the tests after it
+        server = uvicorn.Server(uvicorn.Config(catalog_app(catalog), log_level="warning", log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        ends.callback(thread.join)
+        ends.callback(setattr, server, "should_exit", True)
+        start_connect(spark)
+        ends.callback(stop_connect, spark)
+        guard = ConnectGuard(rules, target=target, token=CONNECT_TOKEN, limits=limits, jobs=jobs)
+        ends.enter_context(closing(guard))
         proxy = start_guard(guard, "127.0.0.1", port)
         assert proxy is not None
+        ends.callback(lambda: proxy.stop(grace=1).wait())
         yield AnalystsServer(f"sc://127.0.0.1:{port}", f"sc://127.0.0.1:{spark_port}", run, _unpublished(tables, run))
-        proxy.stop(grace=1).wait()
-    server.should_exit = True
-    thread.join()
-    stop_connect(spark)
 
 
 def stop_connect(spark: SparkSession) -> None:

@@ -52,6 +52,11 @@ UP = Command(
     f"{OVERVIEW['up']}; its ports are the block from VIEWLEDGER_PORT_BASE (17070) on",
     flag("--servers-only", "start none of our own processes"),
     option("--processes", "which of our processes to start", default=DEFAULT_PROCESSES, show_default=True),
+    click.Option(
+        ["--with", "beside"],
+        type=OneOf(["observe"]),
+        help="also start Prometheus with all alerts, Alertmanager and exporters",
+    ),
 )
 TOPICS = CommandGroup(
     "topics",

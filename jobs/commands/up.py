@@ -10,9 +10,13 @@ from jobs.local_stack.stack import LocalStack
 from jobs.settings import environment
 from jobs.settings.stack_in_use import is_running, refuse_second_stack
 from jobs.settings.state_home import state_home
+from jobs.setup import programs_to_observe
+from jobs.setup.programs import OBSERVERS
+
+OBSERVE = "observe"
 
 
-def run(*, servers_only: bool, processes: str) -> ExitCode:
+def run(*, servers_only: bool, processes: str, beside: str | None) -> ExitCode:
     """Return when every part has answered its probe; a repetition while the stack runs changes nothing."""
     folder = state_home() / "local"
     if is_running(folder):
@@ -25,15 +29,19 @@ def run(*, servers_only: bool, processes: str) -> ExitCode:
         raise CommandError(
             f"--processes names no process: {', '.join(unknown)}; give some of {', '.join(known)}", ExitCode.BAD_INPUT
         )
+    if beside == OBSERVE:
+        programs_to_observe.provide(state_home())
     stack = LocalStack.start(
         folder,
         ports=fixed_ports(environment()),
         servers=SERVERS,
         processes=wanted,
+        is_observed=beside == OBSERVE,
         detached=True,
         tell=lambda text: print(f"up: {text}", file=sys.stderr, flush=True),
     )
     for name, port in stack.ports.by_name().items():
-        print(f"{name:<18}127.0.0.1:{port}")
+        if beside == OBSERVE or name not in OBSERVERS:
+            print(f"{name:<18}127.0.0.1:{port}")
     print(f"settings for clients: {folder / 'stack.env'}")
     return ExitCode.OK

@@ -38,14 +38,20 @@ class Ports:
     collector_metrics: int = 0
     batch_metrics: int = 0
     """A stack that was started before these three existed has none."""
+    prometheus: int = 0
+    alertmanager: int = 0
+    node_exporter: int = 0
+    redis_exporter: int = 0
+    postgres_exporter: int = 0
+    """These five listen in an observed stack only."""
 
     def by_name(self) -> dict[str, int]:
         """Return the ports as a mapping from part to number."""
         return asdict(self)
 
 
-OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4, 5, 6, 7)
-"""The offset of each port from the base: 17070 is the API, 17080 Kafka, 17082 Redis, 17083 PostgreSQL."""
+OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4, 5, 6, 7, 30, 31, 32, 33, 34)
+"""The offset of each port from the base: 17070 is the API, 17080 Kafka, 17083 PostgreSQL, 17100 Prometheus."""
 
 
 def fixed_ports(environ: Mapping[str, str]) -> Ports:

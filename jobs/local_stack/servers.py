@@ -9,6 +9,7 @@ from jobs.exit_codes import ExitCode
 from jobs.local_stack.hdfs_nodes import hdfs_units
 from jobs.local_stack.http_probe import http_is_ready
 from jobs.local_stack.kafka_broker import kafka_units
+from jobs.local_stack.observers import observer_units
 from jobs.local_stack.postgres_server import postgres_units
 from jobs.local_stack.profile import Profile
 from jobs.local_stack.redis_server import redis_units
@@ -26,7 +27,9 @@ OPTIONAL_PROCESSES = ("batch", "sql")
 """Started only on request: a Spark of its own takes ten seconds and a gigabyte."""
 
 
-def plan(profile: Profile, *, servers: Sequence[str], processes: Sequence[str]) -> tuple[Unit, ...]:
+def plan(
+    profile: Profile, *, servers: Sequence[str], processes: Sequence[str], is_observed: bool = False
+) -> tuple[Unit, ...]:
     """Return every unit of the stack. Raises CommandError if a name is unknown or a program is not installed."""
     units: list[Unit] = []
     for server in servers:
@@ -38,12 +41,14 @@ def plan(profile: Profile, *, servers: Sequence[str], processes: Sequence[str]) 
         units.append(command_task("migrate", ("migrate", "--logins"), after=("postgres",), environ=environ))
     everything = tuple(unit.name for unit in units)
     units += [process_unit(profile, name, after=everything, environ=environ) for name in processes]
+    if is_observed:
+        units += observer_units(profile, processes=processes, after=everything, environ=_environment_of_servers())
     return tuple(units)
 
 
 def server_units(profile: Profile, server: str) -> tuple[Unit, ...]:
     """Return the units of one server by its name in SERVERS."""
-    environ = {"PATH": os.pathsep.join(os.get_exec_path()), "LANG": "C.UTF-8", "HOME": "/nonexistent"}
+    environ = _environment_of_servers()
     jars = state_home() / "jars"
     if server == "redis" and (program := programs.redis_server()):
         return redis_units(profile, program=program, environ=environ)
@@ -56,6 +61,10 @@ def server_units(profile: Profile, server: str) -> tuple[Unit, ...]:
     if server not in SERVERS:
         raise CommandError(f"unknown server {server!r}; known are {', '.join(SERVERS)}", ExitCode.BAD_INPUT)
     raise CommandError(f"the program for {server} is not installed; run ./viewledger doctor", ExitCode.SETUP_FAILED)
+
+
+def _environment_of_servers() -> dict[str, str]:
+    return {"PATH": os.pathsep.join(os.get_exec_path()), "LANG": "C.UTF-8", "HOME": "/nonexistent"}
 
 
 def our_environment(profile: Profile) -> dict[str, str]:

@@ -53,6 +53,7 @@ class LocalStack:
         ports: Ports | None = None,
         servers: Sequence[str] = SERVERS,
         processes: Sequence[str] = (),
+        is_observed: bool = False,
         detached: bool = False,
         settings: Mapping[str, str] = MappingProxyType({}),
         tell: Callable[[str], None] = no_progress,
@@ -60,7 +61,8 @@ class LocalStack:
     ) -> "LocalStack":
         """Start a stack in `folder` and return when every part has answered its probe.
 
-        `detached`: the stack outlives this process. `settings` are its own besides those of every stack.
+        `is_observed`: with Prometheus, Alertmanager and exporters. `detached`: the stack outlives this process.
+        `settings` are its own besides those of every stack.
         Raises CommandError(UNAVAILABLE) with one sentence when a port is taken, a part does not come up, or a stack
         runs in this folder already; nothing is left running then.
         """
@@ -80,7 +82,12 @@ class LocalStack:
         stack = cls(folder, chosen, profile.environment())
         (folder / "stack.json").unlink(missing_ok=True)
         stack.supervisor = _start_supervisor(
-            profile, servers=servers, processes=processes, detached=detached, settings=settings
+            profile,
+            servers=servers,
+            processes=processes,
+            is_observed=is_observed,
+            detached=detached,
+            settings=settings,
         )
         try:
             stack._wait_until_ready(tell, ready_within_seconds)
@@ -212,12 +219,14 @@ def _start_supervisor(
     *,
     servers: Sequence[str],
     processes: Sequence[str],
+    is_observed: bool,
     detached: bool,
     settings: Mapping[str, str],
 ) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-P", "-m", "jobs.local_stack.supervisor", str(profile.folder)]
     command += ["--ports", json.dumps(profile.ports.by_name())]
     command += ["--servers", ",".join(servers), "--processes", ",".join(processes)]
+    command += ["--observed"] if is_observed else []
     with profile.log("supervisor").open("wb") as output:
         return subprocess.Popen(
             command,

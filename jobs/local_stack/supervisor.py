@@ -209,6 +209,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--ports", required=True, help="the ports as a JSON object")
     parser.add_argument("--servers", default="", help="comma-separated")
     parser.add_argument("--processes", default="", help="comma-separated")
+    parser.add_argument("--observed", action="store_true", help="with Prometheus, Alertmanager and exporters")
     arguments = parser.parse_args(words)
     log_json()
     lock = (arguments.folder / "supervisor.lock").open("w")
@@ -220,7 +221,12 @@ def main(words: Sequence[str] | None = None) -> int:
     profile = Profile(arguments.folder, Ports(**json.loads(arguments.ports)))
     write_environment(profile.folder, profile.environment())
     try:
-        units = plan(profile, servers=names(arguments.servers), processes=names(arguments.processes))
+        units = plan(
+            profile,
+            servers=names(arguments.servers),
+            processes=names(arguments.processes),
+            is_observed=arguments.observed,
+        )
     except CommandError as error:
         print(error, file=sys.stderr)
         return int(error.code)

@@ -35,7 +35,7 @@ def install(packages: Sequence[str], *, log: Path) -> None:
 
 
 def extract(package: str, path: str, *, into: Path, log: Path) -> None:
-    """Extract one file of a package to `<into>/<path>`; nothing is installed, so none of its services is started.
+    """Extract one file or folder of a package to `<into>/<path>`; nothing is installed, so no service of it starts.
 
     Raises CommandError(SETUP_FAILED).
     """

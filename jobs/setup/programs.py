@@ -73,8 +73,27 @@ def chromium() -> str | None:
 
 
 def promtool() -> str | None:
-    """Return the checker of alerting rules: the one on PATH, or the one that `test` extracted from its package."""
-    return shutil.which("promtool", path=_path_and(str(state_home() / "tools" / "usr" / "bin")))
+    """Return the checker of alerting rules."""
+    return _extracted("promtool")
+
+
+OBSERVERS = ("prometheus", "alertmanager", "node_exporter", "redis_exporter", "postgres_exporter")
+"""What observes a local stack. Each name is that of a program and of its port."""
+
+
+def observer(name: str) -> str | None:
+    """Return the program of an observer of the local stack: `redis_exporter`, or what Debian calls it."""
+    return _extracted(name) or _extracted(debian_name(name))
+
+
+def debian_name(name: str) -> str:
+    """Return Debian's name of an observer, which its package and its program have."""
+    return name if name == "prometheus" else f"prometheus-{name.replace('_', '-')}"
+
+
+def _extracted(name: str) -> str | None:
+    """Return a program on PATH, or the one that set-up extracted from its package."""
+    return shutil.which(name, path=_path_and(str(state_home() / "tools" / "usr" / "bin")))
 
 
 def _path_and(*folders: str) -> str:

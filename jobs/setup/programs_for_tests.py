@@ -1,6 +1,6 @@
-"""Programs that only tests and faults need: a browser and promtool, and YARN.
+"""Programs that only tests and faults need: a browser and promtool, what observes a stack, and YARN.
 
-Without the first two, the tests that need them are skipped.
+Without the first ones, the tests that need them are skipped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jobs.errors import CommandError
 from jobs.settings.state_home import PROJECT
-from jobs.setup import debian_packages, programs
+from jobs.setup import debian_packages, programs, programs_to_observe
 from jobs.setup.bootstrap import alone, fetch_jars, install_system_packages, jars_stamp
 from jobs.setup.steps import say
 
@@ -18,6 +18,8 @@ NEEDED_BY: Mapping[str, tuple[str, ...]] = {
     "prometheus": ("tests/unit/test_alert_rules.py", "tests/unit/test_dashboards.py"),
 }
 """Debian package → the files of tests that need its program."""
+OBSERVED = "tests/integration/test_observed_stack.py"
+"""It needs all programs that observe a stack."""
 
 
 def provide(home: Path, words: Sequence[str]) -> None:
@@ -40,7 +42,8 @@ def missing(words: Sequence[str]) -> list[str]:
     """Return the Debian packages that the requested tests need and whose program is missing."""
     present = {"chromium": programs.chromium() is not None, "prometheus": programs.promtool() is not None}
     needed = [package for package, files in NEEDED_BY.items() if any(asked_for(each, words) for each in files)]
-    return [package for package in needed if not present[package]]
+    observing = programs_to_observe.missing() if asked_for(OBSERVED, words) else []
+    return list(dict.fromkeys([*(package for package in needed if not present[package]), *observing]))
 
 
 def asked_for(path: str, words: Sequence[str]) -> bool:
@@ -50,13 +53,14 @@ def asked_for(path: str, words: Sequence[str]) -> bool:
 
 
 def get(packages: list[str], home: Path) -> None:
-    """Install the browser; of prometheus take promtool alone, since the package would run a server."""
+    """Install the browser; of the others take the programs alone, since the packages would run servers."""
     log = home / "log" / "setup.log"
     debian_packages.read_lists(packages, log=log)
     if "chromium" in packages:
         debian_packages.install(["chromium"], log=log)
-    if "prometheus" in packages:
+    if "prometheus" in packages and programs.promtool() is None:
         debian_packages.extract("prometheus", PROMTOOL_PATH, into=home / "tools", log=log)
+    programs_to_observe.fetch([each for each in packages if each in programs_to_observe.missing()], home=home)
 
 
 def yarn_jars(home: Path) -> Path:

@@ -19,16 +19,23 @@ esac
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder programs are found in: what set-up needs is there, a browser and promtool are not."""
+    """The only folder programs are found in: what set-up needs and observers are there, a browser and promtool not."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for program in ("sh", "mktemp", "rm", "cp", "chmod", "tar", "dpkg-deb"):
         if (found := shutil.which(program)) is not None:
             (folder / program).symlink_to(found)
+    for name in programs.OBSERVERS:
+        put_program(folder, name)
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("VIEWLEDGER_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("VIEWLEDGER_APT", raising=False)
     return folder
+
+
+def put_program(folder: Path, name: str) -> None:
+    (folder / name).write_text("")
+    (folder / name).chmod(0o755)
 
 
 def put_apt_get(folder: Path, text: str) -> None:
@@ -85,8 +92,7 @@ def test_nothing_is_done_when_everything_is_there(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("chromium", "promtool"):
-        (path / name).write_text("")
-        (path / name).chmod(0o755)
+        put_program(path, name)
     programs_for_tests.provide(tmp_path / "home", ())
     assert capsys.readouterr().err == ""
     assert not (tmp_path / "home").exists()
@@ -125,5 +131,14 @@ def test_tests_that_are_asked_for_by_path_or_name_get_what_they_need(
     assert programs_for_tests.missing(words) == packages
 
 
+def test_a_test_of_an_observed_stack_needs_every_program_that_observes(path: Path) -> None:
+    for name in programs.OBSERVERS[1:]:
+        (path / name).unlink()
+    put_program(path, "prometheus-redis-exporter")
+    needed = ["prometheus-alertmanager", "prometheus-node-exporter", "prometheus-postgres-exporter"]
+    assert programs_for_tests.missing([programs_for_tests.OBSERVED]) == needed
+
+
 def test_the_files_that_need_a_program_are_there() -> None:
-    assert all((PROJECT / path).is_file() for paths in programs_for_tests.NEEDED_BY.values() for path in paths)
+    files = [path for paths in programs_for_tests.NEEDED_BY.values() for path in paths]
+    assert all((PROJECT / path).is_file() for path in [*files, programs_for_tests.OBSERVED])

@@ -26,7 +26,7 @@ PORT_BASE = Whole(
     meaning="the first port of the local stack",
     default=17070,
     least=1_024,
-    most=65_517,
+    most=65_501,
 )
 FAILPOINT = Text(
     "VIEWLEDGER_FAILPOINT",

@@ -15,6 +15,7 @@ import yaml
 from jobs.settings.state_home import PROJECT
 
 WORKFLOW = PROJECT / ".github" / "workflows" / "ci.yml"
+NIGHTLY = PROJECT / ".github" / "workflows" / "nightly.yml"
 PIPELINE = PROJECT / ".gitlab-ci.yml"
 PAGES = (PROJECT / "README.md", PROJECT / "CONTRIBUTING.md")
 
@@ -54,6 +55,13 @@ def test_a_command_that_a_pipeline_calls_exists_and_is_in_the_pages_that_a_perso
         assert answer.returncode == 0, answer.stderr
 
 
+def test_every_night_the_commits_of_a_day_are_compared_by_a_command_of_the_project() -> None:
+    (job,) = yaml.safe_load(NIGHTLY.read_text())["jobs"].values()
+    *_, line = [step["run"] for step in job["steps"] if "run" in step]
+    assert line.startswith(".viewledger/venv/bin/python -m bench.compare ")
+    assert (PROJECT / "bench" / "compare.py").is_file()
+
+
 def test_caches_are_named_by_what_set_up_installs_from() -> None:
     locks = ("requirements.lock", "requirements-dev.lock", "pom.xml")
     steps = yaml.safe_load(WORKFLOW.read_text())["jobs"]["viewledger"]["steps"]
@@ -64,7 +72,7 @@ def test_caches_are_named_by_what_set_up_installs_from() -> None:
 
 
 def test_every_action_of_others_is_pinned_by_its_commit() -> None:
-    used = re.findall(r"uses: (\S+)", WORKFLOW.read_text())
+    used = re.findall(r"uses: (\S+)", WORKFLOW.read_text() + NIGHTLY.read_text())
     assert used
     assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", each) for each in used)
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from faults import (
     archive_faults,
@@ -24,6 +24,7 @@ from faults import (
     maintenance_faults,
     receipt_faults,
     redis_faults,
+    redis_set_faults,
     resident_faults,
     speed_faults,
 )
@@ -40,6 +41,7 @@ Fault = Callable[[Scene], None]
 FAULTS: dict[str, Fault] = {
     **speed_faults.FAULTS,
     **redis_faults.FAULTS,
+    **redis_set_faults.FAULTS,
     **collector_faults.FAULTS,
     **kafka_faults.FAULTS,
     **batch_faults.FAULTS,
@@ -134,6 +136,8 @@ def servers_of(name: str, servers: AllServers) -> Servers:
     """Return the servers that a fault needs."""
     if name in kafka_faults.ON_THREE_BROKERS:
         return servers.on_three_brokers()
+    if name in redis_set_faults.SETS:
+        return replace(servers.usual(), redis_set=redis_set_faults.SETS[name])
     return servers.on_small_disks() if name in ON_SMALL_DISKS else servers.usual()
 
 

@@ -54,6 +54,13 @@ class OurProcess:
         self.child.send_signal(signal.SIGTERM)
         return int(self.child.wait(120))
 
+    def kill(self) -> None:
+        """Send SIGKILL for good."""
+        self.is_wanted = False
+        if self.is_alive:
+            self.child.send_signal(signal.SIGKILL)
+            self.child.wait()
+
     def is_ready(self) -> bool:
         """Return whether /readyz answers that it is ready."""
         return self.is_alive and http_is_ready(self.port)

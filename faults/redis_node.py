@@ -12,7 +12,7 @@ from jobs.child.accounts import account_of, owned_folder
 from jobs.child.process import start
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.local_stack.ports import free_ports
+from jobs.local_stack.ports import some_free_ports
 from jobs.setup import programs
 
 SETTINGS = {"bind": "127.0.0.1", "appendonly": "yes", "save": '""', "maxmemory-policy": "noeviction"}
@@ -30,7 +30,7 @@ class RedisNode:
             raise CommandError("redis-server is not installed; run ./viewledger doctor", ExitCode.SETUP_FAILED)
         self._program, self._account = program, account_of("redis")
         self.folder = owned_folder(folder, self._account)
-        self.port = free_ports().redis
+        (self.port,) = some_free_ports(1)
         self._settings = {**SETTINGS, "appendfsync": "everysec", **settings, "port": str(self.port), "dir": str(folder)}
         self._log = folder.parent / f"{folder.name}.log"
         self._process: Any = None
@@ -46,9 +46,9 @@ class RedisNode:
 
     def start(self, *, must_answer: bool = True) -> bool:
         """Start it on the files in its folder; return False if it ended instead of answering."""
-        words = [word for name, value in self._settings.items() for word in (f"--{name}", value.strip('"'))]
         environ = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-        self._process = start([self._program, *words], environ=environ, log=self._log, account=self._account)
+        command = [self._program, *self._words()]
+        self._process = start(command, environ=environ, log=self._log, account=self._account)
         until(lambda: self._answers() or self._process.poll() is not None, READY_SECONDS, "Redis answers")
         if must_answer and self._process.poll() is not None:
             raise CommandError(f"Redis did not start; its log: {self._log}", ExitCode.UNAVAILABLE)
@@ -92,6 +92,9 @@ class RedisNode:
         """Remove the files of the stopped server, like an operator who cannot repair them."""
         for path in (self.folder / "appendonlydir").glob("*"):
             path.unlink()
+
+    def _words(self) -> list[str]:
+        return [word for name, value in self._settings.items() for word in (f"--{name}", value.strip('"'))]
 
     def _answers(self) -> bool:
         try:

@@ -8,20 +8,20 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import httpx
-import redis
 
 from faults.batch_runs import BatchRuns
 from faults.kafka_cluster import KafkaCluster
 from faults.kafka_topics import highwaters, make_topics, read_topic
 from faults.our_process import OURS, OurProcess
-from faults.postgres_database import administer, queries
+from faults.postgres_database import current_version, migrated_database
 from faults.redis_node import RedisNode
+from faults.redis_sets import RedisSet
 from faults.reference import LogMessage
 from faults.servers import Servers
 from faults.small_disk import SmallDisk
@@ -29,6 +29,7 @@ from faults.tcp_proxy import TcpProxy
 from faults.traffic import VIDEOS, Generator, Senders, Traffic, truth_file
 from faults.waiting import until
 from ingestion.contract.topics import PARTITION_COUNT
+from ingestion.contract.unavailable import UnavailableError
 from jobs.child.accounts import account_of
 from jobs.child.process import bound_to_parent
 from jobs.local_stack.ports import free_ports
@@ -38,6 +39,7 @@ from jobs.settings.state_home import PROJECT
 from jobs.setup.programs import with_java_home
 from jobs.wiring.postgres_logins import in_database
 from serving_layer.access.access import Role
+from speed_layer.redis_segment_store import RedisSegmentStore
 
 READY_SECONDS = 60.0
 DRAIN_SECONDS = 300.0
@@ -51,7 +53,8 @@ class Scene:
         """Use `settings` for those of our processes whose settings differ from the usual ones."""
         self._settings = settings
         self.stack, self.disks, self._cluster = servers.stack, servers.disks, servers.cluster
-        self._warm_driver = servers.warm_driver
+        self._warm_driver, self._make_redis_set = servers.warm_driver, servers.redis_set
+        self._redis_set: RedisSet | None = None
         self.folder, self.seed = folder, seed
         self.rng = random.Random(seed)  # noqa: S311  (a fault must be repeatable, nothing is guarded)
         self.name = f"faults-{secrets.token_hex(4)}"
@@ -81,31 +84,26 @@ class Scene:
     def _build(self) -> None:
         self.folder.mkdir(parents=True)
         self.folder.chmod(0o755)
-        self.redis = RedisNode(self.folder / "redis")
-        self._closing.callback(self.redis.close)
-        self.redis.start()
-        self.redis_proxy = TcpProxy(self.redis.port)
-        self._closing.callback(self.redis_proxy.close)
-        server_url = self.stack.environment["VIEWLEDGER_POSTGRES_URL"]
+        redis_url = self._start_redis()
         self.postgres_proxy = TcpProxy(self.stack.ports.postgres)
         self._closing.callback(self.postgres_proxy.close)
-        self.postgres_url = self._make_database(server_url)
+        database = migrated_database(self.stack.environment["VIEWLEDGER_POSTGRES_URL"], self.name.replace("-", "_"))
+        self.postgres_url = self._closing.enter_context(database)
         proxied = self.postgres_url.replace(f":{self.stack.ports.postgres}/", f":{self.postgres_proxy.port}/")
         replicas = {"replicas": 3, "in_sync": 2} if self._cluster else {}
         make_topics(self.bootstrap, {self.topic: PARTITION_COUNT, self.dead_letter_topic: 1}, **replicas)
-        hdfs_url = self.stack.environment["VIEWLEDGER_HDFS_URL"]
         self.environ = {
             **with_java_home(os.environ),
             **in_database(self.stack.environment, proxied),
             "PYTHONPATH": str(PROJECT),
             "PYTHONUNBUFFERED": "1",
             "VIEWLEDGER_KAFKA_BOOTSTRAP": self.bootstrap,
-            "VIEWLEDGER_REDIS_URL": f"redis://127.0.0.1:{self.redis_proxy.port}/0",
+            "VIEWLEDGER_REDIS_URL": redis_url,
             "VIEWLEDGER_TOPIC_VIDEO_VIEWS": self.topic,
             "VIEWLEDGER_TOPIC_DEAD_LETTERS": self.dead_letter_topic,
             "VIEWLEDGER_SPEED_GROUP": self.name,
             "VIEWLEDGER_SPEED_NAMESPACE": self.name,
-            "VIEWLEDGER_WAREHOUSE": f"{hdfs_url}/{self.name}",
+            "VIEWLEDGER_WAREHOUSE": f"{self.stack.environment['VIEWLEDGER_HDFS_URL']}/{self.name}",
             "VIEWLEDGER_STATE_DIR": str(self.folder),
             "VIEWLEDGER_API_RATE_ANONYMOUS": "1000000000/minute",
             "VIEWLEDGER_API_METRICS_PORT": "0",  # several processes of a kind run at a time
@@ -124,6 +122,20 @@ class Scene:
             lambda: f"http://127.0.0.1:{self.collector.port}", self.bootstrap, self.topic, patience_seconds=120
         )
         self._closing.callback(self.senders.close)
+
+    def _start_redis(self) -> str:
+        """Start a set, or one Redis with a proxy before it; return the address for our processes."""
+        if self._make_redis_set is not None:
+            self._redis_set = self._make_redis_set(self.folder / "redis-set")
+            self._closing.callback(self._redis_set.close)
+            self._redis_set.start()
+            return self._redis_set.url
+        self.redis = RedisNode(self.folder / "redis")
+        self._closing.callback(self.redis.close)
+        self.redis.start()
+        self.redis_proxy = TcpProxy(self.redis.port)
+        self._closing.callback(self.redis_proxy.close)
+        return f"redis://127.0.0.1:{self.redis_proxy.port}/0"
 
     def start(self, name: str, failpoint: str = "", *, changes: Mapping[str, str] = {}) -> OurProcess:
         """Start one of our processes, with `changes` to its settings, and keep it running until the scene ends."""
@@ -169,6 +181,13 @@ class Scene:
         if self._cluster is None:
             raise RuntimeError("this fault needs three brokers")
         return self._cluster
+
+    @property
+    def redis_set(self) -> RedisSet:
+        """Return the servers of which another takes over."""
+        if self._redis_set is None:
+            raise RuntimeError("this fault needs a set of Redis")
+        return self._redis_set
 
     def second_redis(self) -> RedisNode:
         """Start another Redis, in the folder `redis-2`."""
@@ -236,16 +255,20 @@ class Scene:
         return highwaters(self.bootstrap, self.topic, PARTITION_COUNT)
 
     def positions(self) -> list[int | None]:
-        """Return how far the speed layer has counted, read from Redis by its documented keys."""
-        with self.redis.client() as client:
-            found = [client.hget(f"{{{self.name}:{number}}}:state", "position") for number in range(PARTITION_COUNT)]
-        return [None if each is None else int(each) for each in found]
+        """Return how far the speed layer has counted, read from Redis itself and not through the proxy.
+
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
+        url = self._redis_set.url if self._redis_set else self.redis.url
+        with closing(RedisSegmentStore.connect(url, namespace=self.name)) as store:
+            return list(store.positions(PARTITION_COUNT))
 
     def is_counted(self) -> bool:
         """Return whether the speed layer has counted the whole log and the API answers that nothing is missing."""
         try:
             return self.positions() == self.highwaters() and all(each["complete"] for each in self.answers().values())
-        except (redis.RedisError, httpx.HTTPError, OSError):
+        except (UnavailableError, httpx.HTTPError, OSError):
             return False
 
     def answers(self) -> dict[str, dict[str, Any]]:
@@ -269,31 +292,9 @@ class Scene:
 
     def published(self) -> tuple[int, list[int], int, dict[str, int] | None] | None:
         """Return the current version: number, all `offset_end`s, raw rows with removed ones, verdicts of its run."""
-        rows = queries(
-            self.postgres_url,
-            "WITH removed AS (SELECT coalesce(sum(row_count), 0)::bigint AS row_count"
-            " FROM published.removals, published.removed_hours(removed) WHERE table_name = 'raw_events')"
-            " SELECT version, offsets -> 'ends', (row_counts ->> 'raw_events')::bigint + removed.row_count, run_id"
-            " FROM removed, published.versions JOIN published.pointer USING (version)",
-        )
-        if not rows:
-            return None
-        version, ends, raw_count, run_id = rows[0]
-        return version, ends, raw_count, self.batches.verdicts.get(run_id)
-
-    def _make_database(self, server_url: str) -> str:
-        from jobs.wiring.migrations import migrate  # `--list` need not wait for it
-
-        name = self.name.replace("-", "_")
-        administer(server_url, f"CREATE DATABASE {name}")
-        self._closing.callback(administer, server_url, f"DROP DATABASE {name} WITH (FORCE)")
-        url = server_url.rpartition("/")[0] + "/" + name
-        migrate(url)
-        return url
+        row = current_version(self.postgres_url)
+        return None if row is None else (*row[:3], self.batches.verdicts.get(row[3]))
 
     def _end_processes(self) -> None:
         for process in self.processes:
-            process.is_wanted = False
-            if process.is_alive:
-                process.child.send_signal(signal.SIGKILL)
-                process.child.wait()
+            process.kill()

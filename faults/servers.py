@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from faults.kafka_cluster import KafkaCluster
+from faults.redis_sets import RedisSet
 from faults.small_disk import SmallDisk, StackOnSmallDisks
 from faults.warm_driver import WarmDriver
 from jobs.local_stack.servers import SERVERS
@@ -25,6 +26,8 @@ class Servers:
     """Three brokers instead of the stack's one."""
     disks: Mapping[str, SmallDisk] = field(default_factory=dict)
     """Server → the small disk of its data."""
+    redis_set: Callable[[Path], RedisSet] | None = None
+    """Makes, in a folder, the set that is used instead of one Redis."""
 
 
 class AllServers:

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import redis
 from kafka.errors import KafkaError
 
 from faults.comparison import FAIL, PASS, UNKNOWN, differing
@@ -21,6 +20,7 @@ from faults.soak_traffic import SoakTraffic, expected_views
 from faults.tcp_proxy import Mode
 from faults.waiting import NotInTimeError
 from ingestion.contract.topics import PARTITION_COUNT
+from ingestion.contract.unavailable import UnavailableError
 
 SAMPLE_SECONDS = 5.0
 CALM_SECONDS = (15, 40)
@@ -128,7 +128,7 @@ class Soak:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             self._scene.for_a_while(min(left, SAMPLE_SECONDS))
-            with contextlib.suppress(redis.RedisError, KafkaError):
+            with contextlib.suppress(UnavailableError, KafkaError):
                 self._sample()
 
     def _sample(self) -> int:
@@ -156,7 +156,7 @@ class Soak:
         try:
             has_positions = all(each is not None for each in self._scene.positions())
             return has_positions and self._sample() <= self._rate * LAG_SECONDS_MAX
-        except (redis.RedisError, KafkaError):
+        except (UnavailableError, KafkaError):
             return False
 
     def _possible(self) -> dict[str, Callable[[], None]]:

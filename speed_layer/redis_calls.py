@@ -1,6 +1,6 @@
 """Encode the calls of the scripts for one partition, and decode their answers. No connection.
 
-Key layout (`p` = partition; the hash tag keeps a partition in one slot of a Redis Cluster):
+Key layout (`p` = partition; in a Cluster the hash tag is `{views:p:n}`, see `key_prefix`):
 
     {views:p}:state            HASH  position, segment, replay_until, appended_at_ms, applied_at_ms, covered_at_ms,
                                      target, target_at_ms (see beat.lua), log,
@@ -20,12 +20,16 @@ bytes (MEMORY USAGE on Redis 7.0, sets of 1,000 to 1,000,000), so with the defau
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import count
 from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
 import msgspec
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
+from ingestion.contract.topics import PARTITION_COUNT
 from speed_layer.chunk import Chunk
 from speed_layer.segments import Applied, Moved, PartitionReading
 
@@ -66,15 +70,31 @@ class Call:
     arguments: tuple[Any, ...]
 
     @property
+    def key(self) -> str:
+        """Return the partition's key prefix."""
+        return str(self.arguments[0])
+
+    @property
     def command(self) -> tuple[Any, ...]:
         """Return the Redis command that runs the script by its digest."""
         name = "EVALSHA_RO" if self.script.is_read_only else "EVALSHA"
         return (name, self.script.digest, 1, *self.arguments)
 
 
-def key_prefix(namespace: str, partition: int) -> str:
-    """Return the prefix of every key of the partition."""
-    return f"{{{namespace}:{partition}}}"
+@cache
+def key_prefix(namespace: str, partition: int, *, spread: bool = False) -> str:
+    """Return the prefix of every key of the partition: a hash tag, so that they are in one slot of a Cluster.
+
+    `spread`: the tag ends with the first number that puts it into the middle of the partition's own twelfth of the
+    slots. Masters hold ranges of slots, so each gets its share of partitions: `{views:0}` to `{views:11}` themselves
+    would be 4, 6 and 2 on three masters. One server keeps the short form.
+    """
+    if not spread:
+        return f"{{{namespace}:{partition}}}"
+    width = REDIS_CLUSTER_HASH_SLOTS / PARTITION_COUNT
+    middle = (partition % PARTITION_COUNT + 0.5) * width
+    tags = (f"{{{namespace}:{partition}:{number}}}" for number in count())
+    return next(tag for tag in tags if abs(key_slot(tag.encode()) - middle) < width / 4)
 
 
 def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int, unknown_max: int) -> Call:

@@ -1,18 +1,20 @@
 """The segment store on Redis: a synchronous one for counting and for batch runs, an asynchronous reader for serving.
 
-Both send the calls of `redis_calls` in one round trip (a pipeline) and send the scripts' text if Redis does not have
-them yet. They retry nothing: the caller may repeat every call.
+Both send the calls of `redis_calls` to the server that holds their partition, in one round trip for each server (a
+pipeline). They send the scripts' text if a server does not have it yet, and follow a slot that has moved to another
+server of a Cluster. They retry nothing else: the caller may repeat every call.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from types import EllipsisType
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
-from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError
+from redis.exceptions import MovedError, NoScriptError, RedisError
 
-from ingestion.contract.unavailable import Part, UnavailableError, one_line
+from ingestion.contract.unavailable import UnavailableError
 from speed_layer.chunk import Chunk
 from speed_layer.redis_calls import (
     CUT,
@@ -28,10 +30,18 @@ from speed_layer.redis_calls import (
     read_call,
     reset_call,
 )
-from speed_layer.redis_connection import connected
+from speed_layer.redis_cluster import AsyncCluster, Cluster
+from speed_layer.redis_connection import AsyncSingle, Single, connected
+from speed_layer.redis_refusals import refusal, unavailable, unsafe
 from speed_layer.segments import Applied, Moved, PartitionReading, ProvisionalViews
 
+Client = TypeVar("Client", redis.Redis, redis.asyncio.Redis)
 TIMEOUT_SECONDS = 5.0
+OF_A_CLUSTER = (
+    "Redis is a server of a Cluster; VIEWLEDGER_REDIS_URL must begin with redis+cluster:// or rediss+cluster://"
+)
+REMEDIES_MAX = 2
+"""A slot has moved, and then its new server does not have the script."""
 UNKNOWN_VIDEOS_MAX = 100_000
 """The number of videos outside the catalogue that a segment takes: about 10 MB for each partition."""
 
@@ -43,9 +53,9 @@ class RedisSegmentStore:
     """
 
     def __init__(
-        self, client: redis.Redis, *, namespace: str = NAMESPACE, unknown_max: int = UNKNOWN_VIDEOS_MAX
+        self, servers: Single | Cluster, *, namespace: str = NAMESPACE, unknown_max: int = UNKNOWN_VIDEOS_MAX
     ) -> None:
-        self._client = client
+        self._servers = servers
         self._namespace = namespace
         self._unknown_max = unknown_max
 
@@ -58,7 +68,7 @@ class RedisSegmentStore:
         timeout_seconds: float = TIMEOUT_SECONDS,
         unknown_max: int = UNKNOWN_VIDEOS_MAX,
     ) -> "RedisSegmentStore":
-        """Return a store on the server that `url` leads to (see `redis_connection`); connects at the first call."""
+        """Return a store on the servers that `url` leads to (see `redis_connection`); connects at the first call."""
         return cls(connected(url, timeout_seconds), namespace=namespace, unknown_max=unknown_max)
 
     def apply(self, chunks: Sequence[Chunk], applied_at_ms: int) -> list[Applied | Moved]:
@@ -77,12 +87,12 @@ class RedisSegmentStore:
         return tuple(None if reply is None else int(reply) for reply in replies)
 
     def now_ms(self) -> int:
-        """Return the server's time."""
+        """Return the servers' time: that of the slowest clock, so that no age by another one is too small."""
         try:
-            seconds, microseconds = self._client.time()
+            times = [master.time() for master in self._servers.masters()]
         except (RedisError, OSError) as error:
-            raise _unavailable(error) from error
-        return int(seconds) * 1000 + int(microseconds) // 1000
+            raise self._unavailable(error) from error
+        return min(int(seconds) * 1000 + int(microseconds) // 1000 for seconds, microseconds in times)
 
     def beat(self, log_ends: Mapping[int, int], asked_at_ms: int, log: str) -> None:
         """Note where partitions of a log ended at an instant of the server's time; skip those without state."""
@@ -115,11 +125,12 @@ class RedisSegmentStore:
 
         Answers for a partition are incomplete until it has been counted again.
         """
+        prefixes = [self._prefix(partition) for partition in range(partition_count)]
         try:
-            for partition in range(partition_count):
-                self._client.unlink(f"{self._prefix(partition)}:state")
+            for prefix, server in zip(prefixes, self._servers.holding(prefixes), strict=True):
+                server.unlink(f"{prefix}:state")
         except (RedisError, OSError) as error:
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
 
     def look(self, offset_ends: Mapping[int, int]) -> dict[int, PartitionReading | None]:
         """Read the state of some partitions, without counts, relative to their `offset_end`."""
@@ -133,7 +144,8 @@ class RedisSegmentStore:
 
     def read(self, offset_ends: Sequence[int], video_ids: Sequence[str]) -> ProvisionalViews:
         """Return the provisional views of some videos since a version's `offset_end` of every partition."""
-        replies = self._run(_read_calls(self._namespace, offset_ends, video_ids))
+        calls = [read_call(self._prefix(partition), end, video_ids) for partition, end in enumerate(offset_ends)]
+        replies = self._run(calls)
         return ProvisionalViews.summed(video_ids, [partition_reading(reply) for reply in replies])
 
     def knows(self, event_id: bytes, partition_count: int) -> bool:
@@ -143,118 +155,132 @@ class RedisSegmentStore:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._servers.close()
 
     def unsafe_settings(self) -> list[str]:
-        """Return one sentence for each server setting under which counts could be lost silently.
+        """Return one sentence for each setting of a server under which counts could be lost silently.
 
-        They are read by INFO, which is allowed where CONFIG is not. A server that refuses us, or that we do not trust,
-        is one sentence, too: no retry heals it.
+        Replicas are asked as well: each may become a master. The settings are read by INFO, which is allowed where
+        CONFIG is not. A server that refuses us, or that we do not trust, is one sentence, too: no retry heals it.
         """
         try:
-            policy = self._client.info("memory")["maxmemory_policy"]
-            is_kept = self._client.info("persistence")["aof_enabled"]
+            return [
+                sentence
+                for name, server in self._servers.every().items()
+                for sentence in unsafe(name, server.info(), in_cluster=self._servers.spreads_keys)
+            ]
         except (RedisError, OSError) as error:
-            if sentence := _refusal(error):
+            if sentence := refusal(error):
                 return [sentence]
-            raise _unavailable(error) from error
-        found = []
-        if policy != "noeviction":
-            found.append(
-                f"Redis has maxmemory-policy {policy}, which drops counts when memory is short: set noeviction"
-            )
-        if not is_kept:
-            found.append("Redis has appendonly off, so that a restart loses counts: set appendonly yes")
-        return found
+            raise self._unavailable(error) from error
 
     def _prefix(self, partition: int) -> str:
-        return key_prefix(self._namespace, partition)
+        return key_prefix(self._namespace, partition, spread=self._servers.spreads_keys)
 
     def _run(self, calls: Sequence[Call]) -> list[Any]:
         try:
             replies = self._send(calls)
-            if missing := _missing(calls, replies):
-                for source in {call.script.source for _, call in missing}:
-                    self._client.script_load(source)
-                again = self._send([call for _, call in missing])
-                _fill(replies, missing, again)
+            for _ in range(REMEDIES_MAX):
+                if not (failed := _failed(replies)):
+                    break
+                self._remedy([calls[index] for index in failed], [replies[index] for index in failed])
+                _fill(replies, failed, self._send([calls[index] for index in failed]))
+            return _checked(replies)
         except (RedisError, OSError) as error:
-            raise _unavailable(error) from error
-        return _checked(replies)
+            raise self._unavailable(error) from error
 
     def _send(self, calls: Sequence[Call]) -> list[Any]:
-        with self._client.pipeline(transaction=False) as pipeline:
-            for call in calls:
-                pipeline.execute_command(*call.command)  # type: ignore[no-untyped-call]
-            return list(pipeline.execute(raise_on_error=False))
+        replies: list[Any] = [None] * len(calls)
+        for server, indexes in _by_server(self._servers.holding([call.key for call in calls])).items():
+            with server.pipeline(transaction=False) as pipeline:
+                for index in indexes:
+                    pipeline.execute_command(*calls[index].command)  # type: ignore[no-untyped-call]
+                _fill(replies, indexes, pipeline.execute(raise_on_error=False))
+        return replies
+
+    def _remedy(self, calls: Sequence[Call], errors: Sequence[RedisError]) -> None:
+        if any(isinstance(error, MovedError) for error in errors):
+            self._servers.look_again()
+        lacking = [call for call, error in zip(calls, errors, strict=True) if isinstance(error, NoScriptError)]
+        servers = self._servers.holding([call.key for call in lacking])
+        for server, source in {(server, call.script.source) for server, call in zip(servers, lacking, strict=True)}:
+            server.script_load(source)
+
+    def _unavailable(self, error: Exception) -> UnavailableError:
+        self._servers.look_again()
+        return unavailable(error, in_cluster=self._servers.spreads_keys)
 
 
 class AsyncRedisSegmentReader:
     """Reads the segment store from an event loop, for the API. Raises UnavailableError like the synchronous store."""
 
-    def __init__(self, client: redis.asyncio.Redis, *, namespace: str = NAMESPACE) -> None:
-        self._client = client
+    def __init__(self, servers: AsyncSingle | AsyncCluster, *, namespace: str = NAMESPACE) -> None:
+        self._servers = servers
         self._namespace = namespace
 
     async def read(self, offset_ends: Sequence[int], video_ids: Sequence[str]) -> ProvisionalViews:
         """Return the provisional views of some videos since a version's `offset_end` of every partition."""
-        replies = await self._run(_read_calls(self._namespace, offset_ends, video_ids))
-        return ProvisionalViews.summed(video_ids, [partition_reading(reply) for reply in replies])
+        spread = self._servers.spreads_keys
+        prefixes = [key_prefix(self._namespace, partition, spread=spread) for partition in range(len(offset_ends))]
+        calls = [read_call(prefix, end, video_ids) for prefix, end in zip(prefixes, offset_ends, strict=True)]
+        return ProvisionalViews.summed(video_ids, [partition_reading(reply) for reply in await self._run(calls)])
 
     async def _run(self, calls: Sequence[Call]) -> list[Any]:
         try:
             replies = await self._send(calls)
-            if missing := _missing(calls, replies):
-                for source in {call.script.source for _, call in missing}:
-                    await self._client.script_load(source)
-                again = await self._send([call for _, call in missing])
-                _fill(replies, missing, again)
+            for _ in range(REMEDIES_MAX):
+                if not (failed := _failed(replies)):
+                    break
+                await self._remedy([calls[index] for index in failed], [replies[index] for index in failed])
+                _fill(replies, failed, await self._send([calls[index] for index in failed]))
+            return _checked(replies)
         except (RedisError, OSError) as error:
-            raise _unavailable(error) from error
-        return _checked(replies)
+            self._servers.look_again()
+            raise unavailable(error, in_cluster=self._servers.spreads_keys) from error
 
     async def _send(self, calls: Sequence[Call]) -> list[Any]:
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for call in calls:
-                pipeline.execute_command(*call.command)
-            return list(await pipeline.execute(raise_on_error=False))
+        replies: list[Any] = [None] * len(calls)
+
+        async def ask(server: redis.asyncio.Redis, indexes: Sequence[int]) -> None:
+            async with server.pipeline(transaction=False) as pipeline:
+                for index in indexes:
+                    pipeline.execute_command(*calls[index].command)
+                _fill(replies, indexes, await pipeline.execute(raise_on_error=False))
+
+        servers = _by_server(await self._servers.holding([call.key for call in calls]))
+        asked = [ask(server, indexes) for server, indexes in servers.items()]
+        await (asked[0] if len(asked) == 1 else asyncio.gather(*asked))  # a task of its own would take 50 us
+        return replies
+
+    async def _remedy(self, calls: Sequence[Call], errors: Sequence[RedisError]) -> None:
+        if any(isinstance(error, MovedError) for error in errors):
+            self._servers.look_again()
+        lacking = [call for call, error in zip(calls, errors, strict=True) if isinstance(error, NoScriptError)]
+        servers = await self._servers.holding([call.key for call in lacking])
+        for server, source in {(server, call.script.source) for server, call in zip(servers, lacking, strict=True)}:
+            await server.script_load(source)
 
 
-def _read_calls(namespace: str, offset_ends: Sequence[int], video_ids: Sequence[str]) -> list[Call]:
-    return [read_call(key_prefix(namespace, index), end, video_ids) for index, end in enumerate(offset_ends)]
+def _by_server(servers: Sequence[Client]) -> dict[Client, list[int]]:
+    """Return server → the indexes of the calls that it answers, in their order."""
+    indexes: dict[Client, list[int]] = {}
+    for index, server in enumerate(servers):
+        indexes.setdefault(server, []).append(index)
+    return indexes
 
 
-def _missing(calls: Sequence[Call], replies: Sequence[Any]) -> list[tuple[int, Call]]:
-    """Return the calls, with their indexes, whose script Redis does not have (a new or flushed server)."""
-    pairs = enumerate(zip(calls, replies, strict=True))
-    return [(index, call) for index, (call, reply) in pairs if isinstance(reply, NoScriptError)]
+def _failed(replies: Sequence[Any]) -> list[int]:
+    """Return the indexes of the replies that a remedy exists for: a server without the script, or without the slot."""
+    return [index for index, reply in enumerate(replies) if isinstance(reply, (NoScriptError, MovedError))]
 
 
-def _fill(replies: list[Any], missing: Sequence[tuple[int, Call]], again: Sequence[Any]) -> None:
-    for (index, _), reply in zip(missing, again, strict=True):
+def _fill(replies: list[Any], indexes: Sequence[int], found: Sequence[Any]) -> None:
+    for index, reply in zip(indexes, found, strict=True):
         replies[index] = reply
 
 
 def _checked(replies: list[Any]) -> list[Any]:
     for reply in replies:
         if isinstance(reply, Exception):
-            raise _unavailable(reply) from reply
+            raise reply
     return replies
-
-
-def _refusal(error: Exception) -> str | None:
-    """Return one sentence for an error that only another setting heals; None for any other."""
-    text = one_line(error)
-    if isinstance(error, NoPermissionError):
-        return f"Redis gives this user too few rights ({text}); docs/operate/secure-servers.md lists them"
-    if isinstance(error, AuthenticationError):
-        return f"Redis refuses this user or password ({text}); set VIEWLEDGER_REDIS_URL right"
-    if "certificate verify failed" in text:
-        return f"the certificate of Redis is not accepted ({text}); renew it, or name its authority by ?ssl_ca_certs="
-    if "tlsv" in text or "alert" in text.lower():
-        return f"Redis refuses our certificate ({text}); name one by ?ssl_certfile= and its key by &ssl_keyfile="
-    return None
-
-
-def _unavailable(error: Exception) -> UnavailableError:
-    return UnavailableError(Part.REDIS, f"Redis: {error}")

@@ -121,6 +121,26 @@ def redis_url(stack_environment: Mapping[str, str]) -> str:
 
 
 @pytest.fixture(scope="session")
+def sentinel_url() -> Iterator[str]:
+    """A Redis and its replica, watched by three Sentinels; a test removes its own keys."""
+    from faults.redis_sets import SentinelSet
+    from tests.redis_set import running
+
+    with running(SentinelSet) as watched:
+        yield watched.url
+
+
+@pytest.fixture(scope="session")
+def cluster_url() -> Iterator[str]:
+    """A Redis Cluster of three masters with a replica each; a test removes its own keys."""
+    from faults.redis_sets import Cluster
+    from tests.redis_set import running
+
+    with running(Cluster) as cluster:
+        yield cluster.url
+
+
+@pytest.fixture(scope="session")
 def postgres_url(stack_environment: Mapping[str, str]) -> str:
     """The migrated database; its role may create databases, so a test can have one of its own."""
     return stack_environment["VIEWLEDGER_POSTGRES_URL"]

@@ -1,15 +1,12 @@
-"""Redis as a real installation has it: TLS, users with rights, and a master with a replica that Sentinels watch."""
+"""Redis as a real installation has it: TLS, users with rights, and sets in which another server takes over."""
 
-import subprocess
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import redis
-
+from faults.redis_sets import RedisSet
 from faults.waiting import until
 from jobs.child.accounts import account_of, owned_folder
 from jobs.child.process import start
@@ -19,13 +16,12 @@ from jobs.setup import programs
 from tests.certificates import Authority, Certified
 
 SAFE = ("--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction")
-SERVICE = "views"
-DOWN_AFTER_MS = 2_000
+Made = TypeVar("Made", bound=RedisSet)
 
 
 @dataclass
 class Server:
-    """One Redis, or one Sentinel."""
+    """One Redis."""
 
     port: int
     words: Sequence[str]
@@ -68,82 +64,13 @@ def secure_redis(rights: Sequence[str]) -> Iterator[tuple[int, Authority]]:
             server.kill()
 
 
-@dataclass(frozen=True)
-class SentinelSet:
-    """A master, a replica, and three Sentinels of which two must agree."""
-
-    servers: Sequence[Server]
-    sentinels: Sequence[Server]
-
-    @property
-    def url(self) -> str:
-        """Return the address by which clients find the master."""
-        places = ",".join(f"127.0.0.1:{each.port}" for each in self.sentinels)
-        return f"redis+sentinel://{places}/{SERVICE}"
-
-    def master_port(self) -> int:
-        """Return the port of the master, as the first Sentinel knows it."""
-        with redis.Redis(port=self.sentinels[0].port, socket_timeout=5) as client:
-            return int(client.execute_command("SENTINEL", "get-master-addr-by-name", SERVICE)[1])
-
-    def kill_master(self) -> float:
-        """Kill the master; return the instant."""
-        (master,) = [each for each in self.servers if each.port == self.master_port()]
-        master.kill()
-        return time.monotonic()
-
-
 @contextmanager
-def sentinel_set() -> Iterator[SentinelSet]:
-    """Start a set whose replica has what its master has; end it."""
+def running(make: Callable[[Path], Made]) -> Iterator[Made]:
+    """Start a set of servers in a folder of its own; end it."""
     with temporary_folder() as folder:
-        ports, account = some_free_ports(5), account_of("redis")
-        servers = [
-            Server(
-                port,
-                [
-                    *("--bind", "127.0.0.1", "--port", str(port), *SAFE),
-                    *("--dir", str(owned_folder(folder / f"data-{port}", account))),
-                    *(("--replicaof", "127.0.0.1", str(ports[0])) if port != ports[0] else ()),
-                ],
-                folder / f"{port}.log",
-            )
-            for port in ports[:2]
-        ]
-        sentinels = [_sentinel(folder, port, ports[0]) for port in ports[2:]]
-        running = SentinelSet(servers, sentinels)
+        made = make(folder / "redis")
         try:
-            for each in (*servers, *sentinels):
-                each.start()
-            until(lambda: _is_whole(running), 60, "the replica follows, and the Sentinels know each other")
-            yield running
+            made.start()
+            yield made
         finally:
-            for each in (*servers, *sentinels):
-                each.kill()
-
-
-def _sentinel(folder: Path, port: int, master: int) -> Server:
-    home = owned_folder(folder / f"sentinel-{port}", account_of("redis"))
-    config = home / "sentinel.conf"
-    config.write_text(
-        f"port {port}\nbind 127.0.0.1\ndir {home}\nsentinel monitor {SERVICE} 127.0.0.1 {master} 2\n"
-        f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\nsentinel failover-timeout {SERVICE} 10000\n"
-    )
-    if account := account_of("redis"):
-        subprocess.run(["/bin/chown", str(account.uid), str(config)], check=True)
-    return Server(port, [str(config), "--sentinel"], folder / f"sentinel-{port}.log")
-
-
-def _is_whole(running: SentinelSet) -> bool:
-    with suppress(redis.RedisError):
-        with redis.Redis(port=running.servers[1].port, socket_timeout=5) as replica:
-            if replica.info("replication").get("master_link_status") != "up":
-                return False
-        for each in running.sentinels:
-            with redis.Redis(port=each.port, socket_timeout=5, decode_responses=True) as client:
-                words = client.execute_command("SENTINEL", "MASTER", SERVICE)
-                known = words if isinstance(words, dict) else dict(zip(words[::2], words[1::2], strict=True))
-                if int(known["num-other-sentinels"]) != 2 or int(known["num-slaves"]) != 1:
-                    return False
-        return True
-    return False
+            made.close()

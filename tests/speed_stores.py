@@ -1,37 +1,46 @@
-"""The two segment stores that every law and contract is tested on: in memory, and on a real Redis."""
+"""The segment stores that every law and contract is tested on: in memory, and on real servers of every kind."""
 
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-import redis
 
-from speed_layer.redis_segment_store import UNKNOWN_VIDEOS_MAX, RedisSegmentStore
+from speed_layer.redis_connection import connected
+from speed_layer.redis_segment_store import TIMEOUT_SECONDS, UNKNOWN_VIDEOS_MAX, RedisSegmentStore
 from tests.speed_fakes import FakeSegmentStore
 
-STORES = ("in memory", "on Redis")
+SERVERS = {"on Redis": "redis_url", "on Sentinels": "sentinel_url", "on a Cluster": "cluster_url"}
+"""Kind of servers → the fixture of their address."""
+STORES = ("in memory", *SERVERS)
 AnyStore = FakeSegmentStore | RedisSegmentStore
 
 
 class FlushableRedisStore(RedisSegmentStore):
     """A store with keys of its own that can be lost."""
 
+    def stored_keys(self) -> list[str]:
+        """Return all keys, of every master."""
+        pattern = f"{{{self._namespace}:*"
+        return [key.decode() for each in self._servers.masters() for key in each.scan_iter(pattern, count=1000)]
+
     def flush(self) -> None:
-        if keys := list(self._client.scan_iter(f"{{{self._namespace}:*", count=1000)):
-            self._client.unlink(*keys)
+        """Lose all keys."""
+        keys = self.stored_keys()
+        for key, server in zip(keys, self._servers.holding(keys), strict=True):
+            server.unlink(key)
 
 
 @contextmanager
 def redis_store(url: str, unknown_max: int = UNKNOWN_VIDEOS_MAX) -> Iterator[FlushableRedisStore]:
     """A store under a namespace nobody else uses; its keys are removed at the end."""
-    client = redis.Redis.from_url(url)
-    store = FlushableRedisStore(client, namespace=f"test-{uuid.uuid4().hex}", unknown_max=unknown_max)
+    servers = connected(url, TIMEOUT_SECONDS)
+    store = FlushableRedisStore(servers, namespace=f"test-{uuid.uuid4().hex}", unknown_max=unknown_max)
     try:
         yield store
     finally:
         store.flush()
-        client.close()
+        store.close()
 
 
 def any_store(
@@ -41,5 +50,5 @@ def any_store(
     if request.param == STORES[0]:
         yield FakeSegmentStore(unknown_max)
     else:
-        with redis_store(request.getfixturevalue("redis_url"), unknown_max) as store:
+        with redis_store(request.getfixturevalue(SERVERS[request.param]), unknown_max) as store:
             yield store

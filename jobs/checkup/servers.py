@@ -122,30 +122,56 @@ def broker_clock_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 
 
 def redis_rows(environ: Mapping[str, str]) -> list[CheckRow]:
-    """Check eviction, persistence and memory; each decides whether counts can be lost silently."""
-    connection = RedisConnection.from_environ(environ)
-    with closing(connected(connection.url, 5)) as client:
-        return redis_setting_rows({**client.info("memory"), **client.info("persistence")})
+    """Check eviction, persistence and memory of every server; each decides whether counts can be lost silently.
+
+    Of a set, check as well what a master would leave behind: who follows it, and by which clock.
+    """
+    url = RedisConnection.from_environ(environ).url
+    rows = []
+    with closing(connected(url, 5)) as servers:
+        for name, server in servers.every().items():
+            before = time.time()
+            info = server.info()
+            if "+" not in url.partition("://")[0]:
+                return redis_setting_rows(info)
+            rows += redis_setting_rows(info, subject=f"redis {name}")
+            rows.append(redis_replication_row(info, subject=f"redis {name}"))
+            rows.append(clock_row(f"redis {name}", int(info["server_time_usec"]) / 1e6, before, time.time()))
+    return rows
 
 
-def redis_setting_rows(info: Mapping[str, Any]) -> list[CheckRow]:
+def redis_replication_row(info: Mapping[str, Any], *, subject: str) -> CheckRow:
+    """Return the row for whom a server of a set follows, or who follows it."""
+    if info["role"] == "master":
+        count = int(info["connected_slaves"])
+        if count:
+            return ok(f"{subject} replication", f"master of {count}")
+        remedy = "start a replica: without one, nobody takes over from this master"
+        return warn(f"{subject} replication", "a master that nobody follows", remedy)
+    if info["master_link_status"] == "up":
+        return ok(f"{subject} replication", "has what its master has")
+    return warn(f"{subject} replication", "a replica that its master does not reach", "look at the logs of both")
+
+
+def redis_setting_rows(info: Mapping[str, Any], *, subject: str = "redis") -> list[CheckRow]:
     """Return the rows for what Redis answers to INFO."""
     rows = []
     policy = info.get("maxmemory_policy")
     if policy == "noeviction":
-        rows.append(ok("redis eviction", "noeviction"))
+        rows.append(ok(f"{subject} eviction", "noeviction"))
     else:
-        rows.append(bad("redis eviction", f"{policy} drops counts silently", "CONFIG SET maxmemory-policy noeviction"))
+        remedy = "CONFIG SET maxmemory-policy noeviction"
+        rows.append(bad(f"{subject} eviction", f"{policy} drops counts silently", remedy))
     if info.get("aof_enabled"):
-        rows.append(ok("redis persistence", "append-only file"))
+        rows.append(ok(f"{subject} persistence", "append-only file"))
     else:
-        rows.append(
-            warn("redis persistence", "no append-only file: a restart replays all", "CONFIG SET appendonly yes")
-        )
+        remedy = "CONFIG SET appendonly yes"
+        rows.append(warn(f"{subject} persistence", "no append-only file: a restart replays all", remedy))
     limit, used_bytes = int(info.get("maxmemory", 0)), int(info["used_memory"])
     text = f"{used_bytes / 2**20:.0f} MiB of {f'{limit / 2**20:.0f} MiB' if limit else 'unlimited'}"
     full = limit and used_bytes > 0.8 * limit
-    rows.append(warn("redis memory", text, "CONFIG SET maxmemory to more") if full else ok("redis memory", text))
+    remedy = "CONFIG SET maxmemory to more"
+    rows.append(warn(f"{subject} memory", text, remedy) if full else ok(f"{subject} memory", text))
     return rows
 
 

@@ -8,6 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 from jobs.settings.kinds import Setting, Several
 
 OPTIONS_OF_REDIS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "sentinel_username", "sentinel_password")
+PATHS_OF_REDIS = {"": r"\d{0,5}", "+sentinel": r"[^/]+(/\d{1,5})?", "+cluster": "0?"}
+"""How the scheme goes on → what may stand behind the hosts: a database; a service and a database; Clusters have one."""
 _is_origin = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?", re.ASCII).fullmatch
 
 
@@ -103,21 +105,23 @@ class Url(Setting[str]):
 
 
 class RedisUrl(Url):
-    """A URL of one Redis, or of Sentinels: several hosts, a service, perhaps a database."""
+    """A URL of one Redis, of Sentinels (several hosts, a service, perhaps a database), or of servers of a Cluster."""
 
     @property
     def allowed(self) -> str:
         """Return the forms in words."""
         return (
-            "like redis://host:port/0 or redis+sentinel://one:port,two:port/service/0, with rediss for TLS and "
+            "like redis://host:port/0, redis+sentinel://one:port,two:port/service/0 or "
+            "redis+cluster://one:port,two:port, with rediss for TLS and "
             f"nothing behind a ? but {', '.join(OPTIONS_OF_REDIS)}"
         )
 
     def parse(self, text: str) -> str:
         """Return the URL; raise ValueError."""
         scheme, _, rest = text.partition("://")
-        plain, _, kind = scheme.partition("+")
-        if plain not in self.schemes or kind not in ("", "sentinel") or (kind == "" and "+" in scheme):
+        plain, plus, kind = scheme.partition("+")
+        form = PATHS_OF_REDIS.get(plus + kind)
+        if plain not in self.schemes or form is None:
             raise ValueError
         place, _, query = rest.partition("?")
         authority, _, path = place.partition("/")
@@ -125,7 +129,6 @@ class RedisUrl(Url):
         for host in hosts:
             if not urlsplit(f"//{host}").hostname or urlsplit(f"//{host}").port == 0:
                 raise ValueError
-        form = r"[^/]+(/\d{1,5})?" if kind else r"\d{0,5}"
         options = parse_qs(query, keep_blank_values=True, strict_parsing=True) if query else {}
         if not re.fullmatch(form, path) or (not kind and len(hosts) > 1) or set(options) - set(OPTIONS_OF_REDIS):
             raise ValueError

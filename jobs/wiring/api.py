@@ -122,6 +122,6 @@ def serve_api(environ: Mapping[str, str], chosen: ApiSettings, listener: socket.
 
 
 def _speed_layer(chosen: ApiSettings) -> SpeedLayerCounts:
-    client = connected_async(chosen.redis.url, REDIS_TIMEOUT_SECONDS)
-    reader = AsyncRedisSegmentReader(client, namespace=chosen.namespace)
+    servers = connected_async(chosen.redis.url, REDIS_TIMEOUT_SECONDS)
+    reader = AsyncRedisSegmentReader(servers, namespace=chosen.namespace)
     return SpeedLayerCounts(reader, fresh_seconds=chosen.fresh_seconds)

@@ -6,15 +6,15 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
-import redis.asyncio
 
 from ingestion.contract.unavailable import UnavailableError
 from speed_layer.chunk import Chunk, Span
 from speed_layer.redis_calls import APPLY
+from speed_layer.redis_connection import connected_async
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader, RedisSegmentStore
 from speed_layer.segments import Applied, Moved
 from tests.speed_fakes import FakeRecord
-from tests.speed_stores import STORES, AnyStore, FlushableRedisStore, any_store, redis_store
+from tests.speed_stores import SERVERS, STORES, AnyStore, FlushableRedisStore, any_store, redis_store
 
 HOUR = 490_000
 
@@ -230,39 +230,66 @@ def test_offsets_beyond_thirty_two_bits_stay_exact(store: AnyStore) -> None:
     assert store.positions(1) == (far + 1,)
 
 
+@pytest.fixture(params=SERVERS.values(), ids=SERVERS)
+def url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
 @pytest.fixture
-def on_redis(redis_url: str) -> Iterator[FlushableRedisStore]:
-    with redis_store(redis_url) as store:
+def on_redis(url: str) -> Iterator[FlushableRedisStore]:
+    with redis_store(url) as store:
         yield store
+
+
+def forget_scripts(store: FlushableRedisStore) -> None:
+    for server in store._servers.masters():
+        server.script_flush()
 
 
 def test_a_server_that_forgot_the_scripts_is_sent_them_again(on_redis: FlushableRedisStore) -> None:
     begun(on_redis)
-    on_redis._client.script_flush()
-    assert on_redis.apply([chunk_of({1: "a"}, 0), chunk_of({2: "a"}, 1)], 5) == [Applied(1, 0), Applied(1, 0)]
-    assert on_redis._client.script_exists(APPLY.digest) == [True]
+    on_redis.reset(5, position=0, segment=0, replay_until=0)
+    forget_scripts(on_redis)
+    chunks = [chunk_of({1: "a"}, 0), chunk_of({3: "a"}, 0, partition=5), chunk_of({2: "a"}, 1)]
+    assert on_redis.apply(chunks, 5) == [Applied(1, 0)] * 3
+    prefixes = [on_redis._prefix(partition) for partition in (0, 5)]
+    for server in on_redis._servers.holding(prefixes):
+        assert server.script_exists(APPLY.digest) == [True]
 
 
-def test_the_asynchronous_reader_reads_the_same(on_redis: FlushableRedisStore, redis_url: str) -> None:
-    begun(on_redis)
-    on_redis.apply([chunk_of({1: "a", 2: "b"}, 0)], 5)
-    on_redis._client.script_flush()
+def test_the_asynchronous_reader_reads_the_same(on_redis: FlushableRedisStore, url: str) -> None:
+    for partition in range(12):
+        on_redis.reset(partition, position=0, segment=0, replay_until=0)
+        on_redis.apply([chunk_of({partition: "a", 100 + partition: f"v{partition}"}, 0, partition=partition)], 5)
+    videos, ends = ["a", "c", *(f"v{partition}" for partition in range(12))], [0] * 12
+    assert on_redis.read(ends, videos).views == {"a": 12, "c": 0} | {f"v{partition}": 1 for partition in range(12)}
+    forget_scripts(on_redis)
 
     async def read() -> object:
-        async with redis.asyncio.Redis.from_url(redis_url) as client:
-            return await AsyncRedisSegmentReader(client, namespace=on_redis._namespace).read([0, 0], ["b", "a", "c"])
+        servers = connected_async(url, 5)
+        try:
+            return await AsyncRedisSegmentReader(servers, namespace=on_redis._namespace).read(ends, videos)
+        finally:
+            await servers.aclose()
 
-    assert asyncio.run(read()) == on_redis.read([0, 0], ["b", "a", "c"])
+    assert asyncio.run(read()) == on_redis.read(ends, videos)
+
+
+def test_forgotten_partitions_have_no_position(on_redis: FlushableRedisStore) -> None:
+    for partition in range(12):
+        on_redis.reset(partition, position=0, segment=0, replay_until=0)
+    on_redis.forget(11)
+    assert on_redis.positions(12) == (*[None] * 11, 0)
 
 
 def test_old_generations_are_removed_so_that_memory_is_bounded(on_redis: FlushableRedisStore) -> None:
     begun(on_redis)
     for position in range(10):
         on_redis.apply([chunk_of({position: "a"}, position, generation=HOUR + position)], 5)
-    seen = sorted(key.decode() for key in on_redis._client.scan_iter(f"{{{on_redis._namespace}:0}}:seen:*"))
+    seen = sorted(key for key in on_redis.stored_keys() if ":seen:" in key)
     assert [key.rpartition(":")[2] for key in seen] == [str(HOUR + 7), str(HOUR + 8), str(HOUR + 9)]
     begun(on_redis)
-    assert not list(on_redis._client.scan_iter(f"{{{on_redis._namespace}:0}}:seen:*"))
+    assert not [key for key in on_redis.stored_keys() if ":seen:" in key]
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import psycopg2
 import pytest
 import redis
-import redis.asyncio
 
 from ingestion.contract.unavailable import UnavailableError
 from jobs.wiring.api import SpeedLayerCounts
 from serving_layer.access.postgres_reads import API_ROLE, PostgresReads
 from serving_layer.counts.merge import SettledCount
 from serving_layer.counts.postgres_versions import PostgresVersions
+from speed_layer.redis_connection import connected_async
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader, RedisSegmentStore
 from tests.billing_postgres import own_database
 from tests.serving_fakes import PARTITIONS, FakePublished, version
@@ -133,12 +133,12 @@ def read(url: str, namespace: str, *video_ids: str) -> Any:
     """What serving's port gives for offset_end 100 in every partition."""
 
     async def asked() -> Any:
-        client = redis.asyncio.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+        servers = connected_async(url, 1)
         try:
-            counts = SpeedLayerCounts(AsyncRedisSegmentReader(client, namespace=namespace), fresh_seconds=5)
+            counts = SpeedLayerCounts(AsyncRedisSegmentReader(servers, namespace=namespace), fresh_seconds=5)
             return await counts.read(version(1).offset_ends, list(video_ids))
         finally:
-            await client.aclose()
+            await servers.aclose()
 
     return asyncio.run(asked())
 

@@ -1,12 +1,14 @@
 """The fault harness on real servers: a quick subset of the faults, and proof that it notices what is wrong."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
 
 from faults import command
+from faults.redis_set_faults import SETS
 from faults.scene import Scene
 from faults.servers import Servers
 from faults.traffic import VIDEOS
@@ -27,9 +29,9 @@ def servers(stack: LocalStack, folder: Path) -> Servers:
     return Servers(stack, lambda: WarmDriver(folder / "warm-driver.log"))
 
 
-@pytest.mark.parametrize("name", command.QUICK)
+@pytest.mark.parametrize("name", [*command.QUICK, "redis-cluster-master-killed"])
 def test_after_a_fault_every_number_is_right_again(servers: Servers, folder: Path, name: str) -> None:
-    with Scene(servers, folder / name, seed=3) as scene:
+    with Scene(replace(servers, redis_set=SETS.get(name)), folder / name, seed=3) as scene:
         outcome = command.run_fault(scene, name)
     assert outcome.verdict == "pass", outcome
     assert outcome.events > 50

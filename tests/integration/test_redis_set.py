@@ -1,4 +1,4 @@
-"""The segment store on a Redis with TLS and users with rights, and on a master that Sentinels replace."""
+"""The segment store on a Redis with TLS and users with rights, and on sets in which another server takes over."""
 
 import asyncio
 import time
@@ -9,13 +9,17 @@ from uuid import UUID
 
 import pytest
 
+from faults.redis_sets import Cluster, RedisSet, SentinelSet
+from ingestion.contract.topics import PARTITION_COUNT
 from ingestion.contract.unavailable import UnavailableError
+from jobs.checkup.checks import CheckVerdict
+from jobs.checkup.servers import redis_replication_row, redis_rows
 from speed_layer.chunk import Chunk, Span
 from speed_layer.redis_connection import connected_async
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader, RedisSegmentStore
-from speed_layer.segments import Applied
+from speed_layer.segments import Applied, Moved
 from tests.certificates import Authority
-from tests.redis_set import SentinelSet, secure_redis, sentinel_set
+from tests.redis_set import running, secure_redis
 from tests.speed_fakes import FakeRecord
 
 RIGHTS = (
@@ -27,22 +31,23 @@ PAGE = Path(__file__).parents[2] / "docs" / "operate" / "secure-servers.md"
 RECOVERED_SECONDS_MAX = 30.0
 
 
-def chunk(position: int, count: int = 100) -> Chunk:
+def chunk(position: int, count: int = 100, *, partition: int = 0) -> Chunk:
     """Return a chunk of events that were not sent before."""
     records = [FakeRecord(position + index, 490_000 * 3_600_000, b"") for index in range(count)]
     ids = {UUID(int=position + index + 1).bytes: f"v{index % 7}" for index in range(count)}
-    return Chunk(Span(0, position, position + count, 490_000, records), ids)
+    return Chunk(Span(partition, position, position + count, 490_000, records), ids)
 
 
 def read_async(url: str) -> dict[str, int]:
     """Return the views as the API reads them."""
 
     async def read() -> dict[str, int]:
-        client = connected_async(url, 5)
+        servers = connected_async(url, 5)
+        videos = [f"v{index}" for index in range(7)]
         try:
-            reading = await AsyncRedisSegmentReader(client).read([0], [f"v{index}" for index in range(7)])
+            reading = await AsyncRedisSegmentReader(servers).read([0] * PARTITION_COUNT, videos)
         finally:
-            await client.aclose()
+            await servers.aclose()
         return dict(reading.views)
 
     return asyncio.run(read())
@@ -107,39 +112,157 @@ def test_the_page_lists_these_rights() -> None:
     text = PAGE.read_text()
     for rule in RIGHTS:
         assert rule.replace(">pass", ">PASSWORD") in text
+    assert "`+cluster|slots`" in text
 
 
-@pytest.fixture
-def watched() -> Iterator[SentinelSet]:
-    with sentinel_set() as running:
-        yield running
+@pytest.fixture(params=[SentinelSet, Cluster])
+def servers(request: pytest.FixtureRequest) -> Iterator[RedisSet]:
+    with running(request.param) as started:
+        yield started
 
 
-def test_counting_goes_on_exactly_after_the_master_died(watched: SentinelSet) -> None:
-    chunks, killed_at = 40, 0.0
-    with closing(RedisSegmentStore.connect(watched.url)) as store:
+def test_counting_goes_on_exactly_after_a_master_died(servers: RedisSet) -> None:
+    """On every partition, so that in a Cluster some are on the master that dies."""
+    rounds, killed_at, recovered_after = 20, 0.0, 0.0
+    # any server of a Cluster leads to all: here only the one that dies is named
+    url = servers.url.partition(",")[0] if isinstance(servers, Cluster) else servers.url
+    with closing(RedisSegmentStore.connect(url)) as store:
         assert store.unsafe_settings() == []
-        store.reset(0, position=0, segment=0, replay_until=0)
-        position, recovered_after = 0, 0.0
+        for partition in range(PARTITION_COUNT):
+            store.reset(partition, position=0, segment=0, replay_until=0)
+        positions = [0] * PARTITION_COUNT
         give_up_at = time.monotonic() + 120
-        while position < 100 * chunks:
+        while min(positions) < 100 * rounds:
             assert time.monotonic() < give_up_at
-            if position == 100 * (chunks // 2) and not killed_at:
-                killed_at = watched.kill_master()
+            if min(positions) == 100 * (rounds // 2) and not killed_at:
+                servers.kill_master()
+                killed_at = time.monotonic()
             try:
-                (result,) = store.apply([chunk(position)], 1)
+                due = [each for each, position in enumerate(positions) if position < 100 * rounds]
+                for result in store.apply([chunk(positions[each], partition=each) for each in due], 1):
+                    assert isinstance(result, Applied), result
+                for each in due:
+                    positions[each] += 100
             except UnavailableError:
-                # the outcome is unknown: the stored position says it, as it does for the speed layer
+                # the outcome is unknown: the stored positions say it, as they do for the speed layer
                 try:
-                    (stored,) = store.positions(1)
+                    positions = [each or 0 for each in store.positions(PARTITION_COUNT)]
                 except UnavailableError:
                     time.sleep(0.05)  # as the speed layer pauses between tries
                     continue
-                assert stored is not None
-                position = stored
-                continue
-            assert isinstance(result, Applied), result
-            position += 100
-            recovered_after = recovered_after or (time.monotonic() - killed_at if killed_at else 0.0)
-    assert recovered_after < RECOVERED_SECONDS_MAX
-    assert sum(read_async(watched.url).values()) == 100 * chunks
+            if killed_at and not recovered_after:
+                recovered_after = time.monotonic() - killed_at
+    assert 0 < recovered_after < RECOVERED_SECONDS_MAX
+    assert sum(read_async(servers.url).values()) == PARTITION_COUNT * 100 * rounds
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with running(Cluster) as started:
+        yield started
+
+
+def test_the_counts_of_a_slot_that_is_moved_stay_whole(cluster: Cluster) -> None:
+    """While a slot is moved, its keys are in two places; nothing may be counted or begun in either."""
+    with closing(RedisSegmentStore.connect(cluster.url, namespace="moved")) as store:
+        store.reset(0, position=0, segment=0, replay_until=0)
+        assert store.apply([chunk(0)], 1) == [Applied(100, 0)]
+        with cluster.moving(store._prefix(0)) as move_keys:
+            for _ in range(2):
+                for change in (
+                    lambda: store.apply([chunk(100)], 1),
+                    lambda: store.reset(0, position=0, segment=0, replay_until=0, instead_of=None),
+                    lambda: store.positions(1),
+                ):
+                    with pytest.raises(UnavailableError, match=r"^Redis: slot \d+ is being moved to 127"):
+                        change()
+                move_keys()
+        assert store.apply([chunk(100), chunk(50)], 1) == [Applied(100, 0), Moved(200, 0)]
+        assert sum(store.read([0], [f"v{index}" for index in range(7)]).views.values()) == 200
+
+
+def test_a_slot_that_has_moved_is_followed_at_once(cluster: Cluster) -> None:
+    """Its new master does not have the scripts yet."""
+    videos = [f"v{index}" for index in range(7)]
+
+    async def read_before_and_after(prefix: str) -> list[int]:
+        servers = connected_async(cluster.url, 5)
+        reader = AsyncRedisSegmentReader(servers, namespace="followed")
+        try:
+            found = [await reader.read([0], videos)]
+            with cluster.moving(prefix):
+                pass
+            for node in cluster.nodes:
+                with node.client() as client:
+                    client.script_flush()
+            found.append(await reader.read([0], videos))
+        finally:
+            await servers.aclose()
+        return [sum(each.views.values()) for each in found]
+
+    with closing(RedisSegmentStore.connect(cluster.url, namespace="followed")) as store:
+        store.reset(0, position=0, segment=0, replay_until=0)
+        assert store.apply([chunk(0)], 1) == [Applied(100, 0)]
+        assert asyncio.run(read_before_and_after(store._prefix(0))) == [100, 100]
+        assert store.apply([chunk(100)], 1) == [Applied(100, 0)], "its last look was before the move, too"
+
+
+def test_a_url_of_the_other_kind_is_one_sentence(cluster: Cluster, redis_url: str) -> None:
+    one_of_them = f"redis://127.0.0.1:{cluster.nodes[0].port}/0"
+    assert refusal(one_of_them).startswith("Redis is a server of a Cluster; VIEWLEDGER_REDIS_URL must begin with")
+    with (
+        closing(RedisSegmentStore.connect(one_of_them)) as store,
+        pytest.raises(UnavailableError, match=r"redis\+cluster://"),
+    ):
+        store.positions(PARTITION_COUNT)
+    alone = redis_url.replace("redis://", "redis+cluster://")
+    assert refusal(alone).startswith("Redis is not a server of a Cluster; VIEWLEDGER_REDIS_URL must begin with")
+
+
+@pytest.fixture(scope="module", params=[SentinelSet, Cluster])
+def healthy(request: pytest.FixtureRequest) -> Iterator[RedisSet]:
+    with running(request.param) as started:
+        yield started
+
+
+def test_settings_of_every_server_are_looked_at(healthy: RedisSet) -> None:
+    """Replicas as well: each may become a master."""
+    replica = healthy.nodes[-1]
+    with replica.client() as client, closing(RedisSegmentStore.connect(healthy.url)) as store:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        (sentence,) = store.unsafe_settings()
+        client.config_set("maxmemory-policy", "noeviction")
+    assert sentence.startswith(f"Redis at 127.0.0.1:{replica.port} has maxmemory-policy allkeys-lru")
+
+
+def test_doctor_looks_at_every_server(healthy: RedisSet) -> None:
+    rows = redis_rows({"VIEWLEDGER_REDIS_URL": healthy.url})
+    assert [row for row in rows if row.verdict is not CheckVerdict.OK] == []
+    found = [row.found for row in rows if row.subject.endswith(" replication")]
+    half = len(healthy.nodes) // 2
+    assert sorted(found) == sorted(["master of 1"] * half + ["has what its master has"] * half)
+    assert sum(row.subject.endswith(" eviction") for row in rows) == len(healthy.nodes)
+    assert sum(row.subject.startswith("clock redis ") for row in rows) == len(healthy.nodes)
+
+
+def test_doctor_reports_a_master_that_nobody_follows_and_a_replica_that_lost_its_master() -> None:
+    alone = redis_replication_row({"role": "master", "connected_slaves": 0}, subject="redis one")
+    assert (alone.subject, alone.verdict) == ("redis one replication", CheckVerdict.WARN)
+    lost = redis_replication_row({"role": "slave", "master_link_status": "down"}, subject="redis two")
+    assert (lost.subject, lost.verdict) == ("redis two replication", CheckVerdict.WARN)
+    assert alone.remedy
+    assert lost.remedy
+
+
+def test_users_need_one_more_right_in_a_cluster(cluster: Cluster) -> None:
+    for node in cluster.nodes:
+        with node.client() as client:
+            for rule in RIGHTS:
+                client.execute_command("ACL SETUSER", *rule.split(), "+cluster|slots")
+    with closing(RedisSegmentStore.connect(cluster.url.replace("//", "//speed:pass@"))) as store:
+        assert store.unsafe_settings() == []
+        for partition in range(PARTITION_COUNT):
+            store.reset(partition, position=0, segment=0, replay_until=0)
+        assert store.apply([chunk(0), chunk(0, partition=7)], 1) == [Applied(100, 0), Applied(100, 0)]
+        assert store.now_ms() > 0
+    assert sum(read_async(cluster.url.replace("//", "//api:pass@")).values()) == 200

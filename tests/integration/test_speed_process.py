@@ -232,7 +232,8 @@ def test_a_lost_store_is_repaired_from_the_published_version_and_incomplete_mean
 def test_a_store_that_hangs_makes_the_process_wait_and_counting_goes_on_by_itself(scene: Scene) -> None:
     process = scene.start()
     eventually(process.is_ready, "ready")
-    with stopped(scene.store._client.info("server")["process_id"]):
+    (server,) = scene.store._servers.masters()
+    with stopped(server.info("server")["process_id"]):
         scene.send(500)
         eventually(lambda: process.get("/readyz")[0] == 503, "not ready while Redis hangs")
         assert process.get("/healthz") == (200, "alive\n")

@@ -2,8 +2,10 @@
 
     python -m clients.python.send_events http://127.0.0.1:17071/v1/events [RECEIPTS] < events.jsonl
 
-Each line is one event with an id of its own, made once and stored with it: only then is a retry the same event. What
-the collector rejects is printed with its reasons. The receipts of what it accepts are appended to the file RECEIPTS.
+Each line is one event with an id of its own, made once and stored with it: only then is a retry the same event. Its
+`user_agent` is that of the viewer's player. The collector reads it from the request alone, so each request has the
+events of one agent. What the collector rejects is printed with its reasons. The receipts of what it accepts are
+appended to the file RECEIPTS.
 """
 
 import contextlib
@@ -22,6 +24,7 @@ Event = Mapping[str, Any]
 BATCH_EVENTS_MAX = 500
 BATCH_BYTES_MAX = 900_000
 """A little less than the collector takes, as opened."""
+AGENT_LENGTH_MAX = 2048
 HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
@@ -64,20 +67,25 @@ class Sender:
             if not isinstance(each, Mapping) or not (each.get("event_id") or each.get("play")):
                 shown = json.dumps(each)[:80]
                 raise ValueError(f"an event is an object that has its event_id before it is sent; this is not: {shown}")
+        places = sorted(range(len(waiting)), key=lambda place: _agent_of(waiting[place]))
         rejected: list[dict[str, Any]] = []
         sent = 0
-        for batch in _batches(waiting):
+        for batch in _batches([waiting[place] for place in places]):
             try:
                 results = self._results_of(batch)
             except _UnansweredError as error:
-                raise NotDeliveredError(str(error), waiting[sent:]) from error
-            rejected += [{**each, "index": sent + each["index"]} for each in results if each["status"] == "rejected"]
+                raise NotDeliveredError(str(error), [waiting[place] for place in places[sent:]]) from error
+            rejected += [
+                {**each, "index": places[sent + each["index"]]} for each in results if each["status"] == "rejected"
+            ]
             sent += len(batch)
-        return rejected
+        return sorted(rejected, key=lambda each: int(each["index"]))
 
     def _results_of(self, batch: Sequence[Event]) -> list[dict[str, Any]]:
         body = gzip.compress(json.dumps(batch).encode(), mtime=0)
-        headers = HEADERS if self.keep_receipt is None else {**HEADERS, "Receipt": "yes"}
+        headers = {**HEADERS, "User-Agent": _agent_of(batch[0])}
+        if self.keep_receipt is not None:
+            headers["Receipt"] = "yes"
         reason = ""
         for failures in range(1, self.tries_max + 1):
             least = 0.0
@@ -106,12 +114,24 @@ class Sender:
         return most * (0.5 + 0.5 * self.chance())
 
 
+def _agent_of(event: Event) -> str:
+    """Return the agent of the viewer's player as a header can carry it; empty where the event has none.
+
+    An empty one counts as absent. The agent of this program's library is that of a script, whose views nobody is paid.
+    """
+    agent = event.get("user_agent")
+    printable = (char for char in agent if " " <= char <= "~") if isinstance(agent, str) else ()
+    return "".join(printable).strip()[:AGENT_LENGTH_MAX]
+
+
 def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Divide events, those of one agent together, into requests that the collector takes."""
     batch: list[Event] = []
     size = 0
     for event in events:
         length = len(json.dumps(event)) + 2
-        if batch and (len(batch) == BATCH_EVENTS_MAX or size + length > BATCH_BYTES_MAX):
+        is_full = len(batch) == BATCH_EVENTS_MAX or size + length > BATCH_BYTES_MAX
+        if batch and (is_full or _agent_of(event) != _agent_of(batch[0])):
             yield batch
             batch, size = [], 0
         batch.append(event)

@@ -1,7 +1,9 @@
 """What a stranger meets first: the licence, the hooks, and the commands that other machines call."""
 
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -12,11 +14,15 @@ from typing import Any
 import pytest
 import yaml
 
+from ingestion.contract.decoding import NEWEST, decode_view_event
+from ingestion.contract.event import ViewEvent
+from ingestion.contract.traffic import invalid_reason
 from jobs.settings.state_home import PROJECT
 
 WORKFLOW = PROJECT / ".github" / "workflows" / "ci.yml"
 NIGHTLY = PROJECT / ".github" / "workflows" / "nightly.yml"
 PIPELINE = PROJECT / ".gitlab-ci.yml"
+FIRST_DAY = PROJECT / "docs" / "start" / "first-day.md"
 PAGES = (PROJECT / "README.md", PROJECT / "CONTRIBUTING.md")
 
 
@@ -84,6 +90,16 @@ def test_the_hooks_are_valid_and_fetch_nothing() -> None:
     repositories = yaml.safe_load(path.read_text())["repos"]
     assert {each["repo"] for each in repositories} == {"local"}
     assert [hook["entry"] for each in repositories for hook in each["hooks"]] == ["./viewledger check"]
+
+
+def test_the_view_that_the_first_day_sends_is_one_that_counts() -> None:
+    """Curl in its own name would be a script, whose views count nothing."""
+    (command,) = re.findall(r"^curl [^\n]*/v1/events.*?}'$", FIRST_DAY.read_text(), re.DOTALL | re.MULTILINE)
+    words = shlex.split(command.replace("'$(date -u +%FT%TZ)'", "2026-11-29T12:00:00Z").replace("\\\n", " "))
+    fields = json.loads(words[words.index("-d") + 1])
+    event = decode_view_event(json.dumps(fields | {"user_agent": words[words.index("-A") + 1]}).encode())
+    assert isinstance(event, ViewEvent)
+    assert invalid_reason(event, NEWEST) is None
 
 
 def test_the_licence_is_the_one_that_the_project_names() -> None:

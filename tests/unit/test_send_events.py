@@ -8,6 +8,9 @@ import httpx
 import pytest
 
 from clients.python.send_events import BATCH_EVENTS_MAX, NotDeliveredError, Sender, main
+from ingestion.contract.decoding import NEWEST, decode_view_event
+from ingestion.contract.event import ViewEvent
+from ingestion.contract.traffic import invalid_reason
 from ingestion.http_collector import Collector, collector_app
 from ingestion.receipts import read_receipt
 from tests.http_in_one_thread import AppClient, client_of
@@ -66,6 +69,28 @@ def test_rejected_events_are_returned_with_their_places_and_reasons(log: FakeEve
     assert (rejected["index"], rejected["event_id"]) == (len(events) - 1, events[-1]["event_id"])
     assert rejected["reasons"][0]["code"] == "video_id_invalid"
     assert len(log.events) == len(events) - 1
+
+
+def test_each_event_arrives_with_the_agent_of_its_player_and_none_as_that_of_a_script(
+    log: FakeEventLog, client: AppClient
+) -> None:
+    agents = ["Mozilla/5.0 (X11; Linux x86_64)", None, "Roku/DVP-9.10", "Mozilla/5.0 (X11; Linux x86_64)", "", "ü\r\nX"]
+    events = [event_fields(number, user_agent=agent) for number, agent in enumerate(agents, start=1)]
+    assert sender(client).send(events) == []
+    read = {event.event_id: decode_view_event(event.value) for event in log.events}
+    arrived = [view for event in events if isinstance(view := read[event["event_id"]], ViewEvent)]
+    assert [view.user_agent for view in arrived] == [agents[0], None, *agents[2:4], None, "X"]
+    assert [invalid_reason(view, NEWEST) for view in arrived] == [None] * len(agents)
+
+
+def test_rejected_events_have_their_places_also_among_those_of_several_agents(client: AppClient) -> None:
+    events = [event_fields(number, user_agent="BA"[number % 2]) for number in range(1, 9)]
+    for place in (0, 3, 6):
+        events[place]["video_id"] = "#NAME?"
+    rejected = sender(client).send(events)
+    assert [(each["index"], each["event_id"]) for each in rejected] == [
+        (place, events[place]["event_id"]) for place in (0, 3, 6)
+    ]
 
 
 def test_the_same_is_sent_again_after_the_time_that_the_collector_asks_for(

@@ -51,7 +51,8 @@ class RunningCommand:
         output, _ = self.process.communicate()
         if self.process.returncode != 0:
             lines = self.log.read_text().strip().splitlines() or ["no message"]
-            raise CommandError(f"{self.name} failed: {lines[-1]} (log: {self.log})", ExitCode.FAILED)
+            sentence = lines[-1].removeprefix("viewledger: ")
+            raise CommandError(f"{self.name} failed: {sentence} (log: {self.log})", ExitCode.FAILED)
         return dict(json.loads(output))
 
 

@@ -74,6 +74,7 @@ def report(demo: Demo, rows: Sequence[ComparedRow], *, seconds: float, kept: boo
             "events_per_second": demo.events_per_second,
             "seconds": round(seconds, 1),
             "call": demo.sample_call,
+            "payee": demo.sample_payee,
         }
         print(json.dumps(document, indent=2))
         return
@@ -86,6 +87,10 @@ def report(demo: Demo, rows: Sequence[ComparedRow], *, seconds: float, kept: boo
         print(f"freshness {name} (append to countable, live traffic): {value:.3f} s")
     print(f"{demo.sample_call} answers {demo.sample_answer}")
     if kept:
+        print(f"Look around at {demo.api_url}/portal: sign in with a token from one of these commands.")
+        print(f"  ./viewledger token --role creator --payee {demo.sample_payee}")
+        for role in ("finance", "operator", "auditor"):
+            print(f"  ./viewledger token --role {role}")
         print("The stack stays up; ./viewledger down stops it.")
     else:
         print("Run with --keep to leave the stack up and look around.")

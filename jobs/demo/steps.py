@@ -49,6 +49,8 @@ class Demo:
     freshness_seconds: dict[str, float] = field(default_factory=dict)
     sample_call: str = ""
     sample_answer: str = ""
+    sample_payee: str = ""
+    """Who owns the video of the call."""
 
     def __post_init__(self) -> None:
         self.environment: Mapping[str, str] = self.stack.environment
@@ -142,6 +144,7 @@ class Demo:
         most_viewed = max(traffic.truth.settled_views, key=traffic.truth.settled_views.__getitem__)
         self.sample_call = f"{self.api_url}/v1/videos/{most_viewed}/views"
         self.sample_answer = httpx.get(self.sample_call, timeout=10).text
+        self.sample_payee = payee_id(traffic.channel_of[most_viewed])
         payees = {each.channel: payee_id(each.channel) for each in traffic.truth.families}
         reviewed = run_command(["traffic", "review"], self.environment, self._logs)
         observed = Observed(

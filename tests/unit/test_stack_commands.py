@@ -1,6 +1,7 @@
 """`logs`, `up` and `demo --keep`: which stack is meant, and the end of a log."""
 
 import fcntl
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,33 @@ def test_no_second_stack_is_started_beside_the_one_that_commands_use(
     assert cli.main(words) == ExitCode.REFUSED
     assert "stack demo is running already" in capsys.readouterr().err
     assert not (demo_is_up.parent / "local").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        ([], ExitCode.OK, "is running already"),
+        (["--servers-only"], ExitCode.OK, "is running already"),
+        (["--processes", "speed"], ExitCode.OK, "is running already"),
+        (
+            ["--processes", "collector,sql,batch"],
+            ExitCode.REFUSED,
+            "is running without sql, batch; run ./viewledger down",
+        ),
+        (["--with", "observe"], ExitCode.REFUSED, "is running without prometheus, alertmanager, "),
+        (["--processes", "sqlx"], ExitCode.BAD_INPUT, "--processes names no process: sqlx"),
+    ],
+)
+def test_a_stack_that_runs_is_not_said_to_have_what_it_lacks(
+    home: Path, words: list[str], code: ExitCode, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "local").mkdir()
+    children = {name: {"state": "ready"} for name in ("kafka", "redis", "collector", "speed", "api")}
+    (home / "local" / "stack.json").write_text(json.dumps({"children": children}))
+    with (home / "local" / "supervisor.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert cli.main(["up", *words]) == code
+    assert sentence in capsys.readouterr().err
 
 
 def test_a_demo_that_stays_is_refused_beside_another_stack(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

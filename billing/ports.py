@@ -11,7 +11,8 @@ from billing.terms.imports import Imported
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.settled import Conflict, ReviewedEvent, SettledPiece, UnplacedViews
-from ingestion.contract.traffic_groups import ReviewedGroup
+from ingestion.contract.traffic_evidence import GroupEvidence
+from ingestion.contract.traffic_groups import ReviewedGroup, TrafficGroup
 from ingestion.contract.version import PublishedVersion
 
 
@@ -56,6 +57,9 @@ class SettledViews(Protocol):
 
     def reviewed_groups(self) -> Sequence[ReviewedGroup]:
         """Return the groups of events whose traffic is under review, in order."""
+
+    def group_evidence(self, groups: Collection[TrafficGroup]) -> Mapping[TrafficGroup, GroupEvidence]:
+        """Return the evidence on some of these groups; memory grows with their number and not with their events."""
 
     def late_events(self, period: Period) -> Iterable[ReviewedEvent]:
         """Yield the events with verdict `late_review` that claim to have happened in the period, in any order."""

@@ -31,12 +31,17 @@ class Waiting:
     waiting_count: int
 
 
-def note_waiting_work(views: SettledViews, books: Books, kept: WaitingWork, now: datetime) -> Mapping[str, int]:
-    """Keep what waits in the version, in place of what was noted before; return kind → how many wait."""
+def note_waiting_work(
+    views: SettledViews, groups: Iterable[ReviewedGroup], books: Books, kept: WaitingWork, now: datetime
+) -> Mapping[str, int]:
+    """Keep what waits in the version, in place of what was noted before; return kind → how many wait.
+
+    `groups` are those of the version.
+    """
     found = {
         LATE_EVENT: first_of(_undecided(LATE_EVENT, views.late_events(EVER), books)),
         CONFLICT: first_of(_undecided(CONFLICT, views.conflicts(EVER), books)),
-        TRAFFIC_GROUP: first_of(map(_group, views.reviewed_groups())),
+        TRAFFIC_GROUP: first_of(map(_group, groups)),
     }
     for kind, waiting in found.items():
         kept.replace(kind, waiting.items, waiting.waiting_count, batch_version=views.version.version, counted_at=now)

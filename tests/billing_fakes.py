@@ -19,7 +19,8 @@ from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.settled import Conflict, OwnedDays, ReviewedEvent, SettledPiece, UnplacedViews
-from ingestion.contract.traffic_groups import ReviewedGroup
+from ingestion.contract.traffic_evidence import GroupEvidence
+from ingestion.contract.traffic_groups import ReviewedGroup, TrafficGroup
 from ingestion.contract.version import DayRules, PublishedVersion
 
 OCTOBER, NOVEMBER = Period.parse("2026-10"), Period.parse("2026-11")
@@ -109,6 +110,9 @@ class FakeSettledViews:
 
     def reviewed_groups(self) -> list[ReviewedGroup]:
         return []
+
+    def group_evidence(self, groups: Collection[TrafficGroup]) -> dict[TrafficGroup, GroupEvidence]:
+        return {each: GroupEvidence({}, ()) for each in groups}
 
     def late_events(self, period: Period) -> Iterator[ReviewedEvent]:
         return (ReviewedEvent(*fields) for fields in self._reviewed(period, "late_review"))

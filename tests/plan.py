@@ -30,7 +30,10 @@ SPARK = tuple(
         "secure_kafka_log",
     )
 )
-DAYS = tuple(f"tests/laws/test_{name}_laws.py" for name in ("judged_traffic", "erasure", "day_rules", "receipt"))
+DAYS = tuple(
+    f"tests/laws/test_{name}_laws.py"
+    for name in ("judged_traffic", "group_evidence", "erasure", "day_rules", "receipt")
+)
 """Everything that needs Spark in its own process, in three parts of about the same length."""
 
 BATCH = tuple(

@@ -10,16 +10,18 @@ from pyspark.sql import functions as F
 
 from batch_layer.judging.spark_traffic import TrafficOfDays, ends_of
 from batch_layer.lake.iceberg_tables import IcebergTables
-from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES, VIEWERS, VIEWS_BY_DETAIL
+from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS, VIEWS_BY_DETAIL
 from batch_layer.settled.spark_attribution import AttributionRows, pieces_of, placed, unpacked, with_outcomes, within
 from batch_layer.settled.spark_conflicts import conflicts_of
+from batch_layer.settled.spark_group_evidence import group_evidence
 from batch_layer.settled.spark_rejudging import rejudged
 from batch_layer.settled.spark_reviewed_groups import reviewed_groups
 from ingestion.contract.counting import Billability, Verdict
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.settled import Conflict, ReviewedEvent, SettledPiece, UnplacedViews
-from ingestion.contract.traffic_groups import ReviewedGroup
+from ingestion.contract.traffic_evidence import GroupEvidence
+from ingestion.contract.traffic_groups import ReviewedGroup, TrafficGroup
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -147,6 +149,13 @@ class IcebergSettledViews:
         """Return the groups of events whose traffic is under review, in order."""
         traffic = self._traffic()
         return reviewed_groups(traffic.outcomes, self._read(EVENTS)) if traffic.ends else []
+
+    def group_evidence(self, groups: Collection[TrafficGroup]) -> Mapping[TrafficGroup, GroupEvidence]:
+        """Return the evidence on groups that are under review in the version."""
+        if not groups:
+            return {}
+        lengths = self._read(VIDEO_FACTS).select("video_id", "length_seconds")
+        return group_evidence(groups, self._traffic().outcomes, self._read(EVENTS), self._read(VIEWERS), lengths)
 
     def _traffic(self) -> TrafficOfDays:
         """Return what the day rules of traffic say; versions of earlier releases have judged no day."""

@@ -1,9 +1,9 @@
 """Decisions about groups of events under review in PostgreSQL: written once, by a role of their own."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from billing.books.group_decisions import StoredDecision
 from billing.errors import StateError
 from billing.postgres_session import Connect, one_transaction
 from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
@@ -22,27 +22,8 @@ _STORE = """
 _WAITING = "SELECT event_day, rule, payee_id, event_count, set_hash, expires_at FROM billing.traffic_groups_waiting"
 
 
-@dataclass(frozen=True)
-class StoredDecision:
-    """A decision with who took it."""
-
-    decision: TrafficDecision
-    actor: str
-    reason: str
-    decided_at: datetime
-    is_expiry: bool
-    """Whether the database wrote it, since nobody had decided."""
-    version: int | None
-    """The first version that applies it; None: none yet."""
-
-    @classmethod
-    def of_row(cls, row: tuple[Any, ...]) -> "StoredDecision":
-        """Return the decision in a row."""
-        return cls(TrafficDecision.from_json(row[:6]), *row[6:])
-
-
 class PostgresTrafficDecisions:
-    """Reads and stores decisions; every method is one database transaction."""
+    """Implements `billing.books.group_decisions.GroupDecisions`; every method is one database transaction."""
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
@@ -51,7 +32,7 @@ class PostgresTrafficDecisions:
         """Return all decisions, oldest first."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_SELECT)
-            return [StoredDecision.of_row(row) for row in cursor]
+            return [_stored(row) for row in cursor]
 
     def waiting(self) -> dict[TrafficGroup, datetime]:
         """Return the groups that wait for a decision, as far as a run has noted them, and when they are released."""
@@ -70,3 +51,7 @@ class PostgresTrafficDecisions:
             cursor.execute(_STORE, (*decision.to_json(), actor, reason))
             if cursor.rowcount == 0:
                 raise StateError(f"group {decision.group.name} was decided meanwhile; `traffic report` shows by whom")
+
+
+def _stored(row: tuple[Any, ...]) -> StoredDecision:
+    return StoredDecision(TrafficDecision.from_json(row[:6]), *row[6:])

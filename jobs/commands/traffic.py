@@ -1,17 +1,16 @@
 """`./viewledger traffic …`: groups of events whose traffic is under review, and people's decisions about them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions, StoredDecision
-from billing.money import amount_text
+from billing.books.group_decisions import StoredDecision, decide_group
+from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions
 from billing.postgres_session import connector
-from billing.rating.stake import stakes
+from billing.reviewed_groups import MoneyAtStake, money_at_stake
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.day_traffic import TrafficOutcome
-from ingestion.contract.traffic_groups import ReviewedGroup, TrafficDecision, TrafficGroup
+from ingestion.contract.traffic_groups import ReviewedGroup, TrafficGroup
 from jobs.commands.billing.tables import aligned
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -52,17 +51,13 @@ def decide(
     if released == confirmed:
         raise CommandError("give one of --release and --confirm: what happens to the group", ExitCode.BAD_INPUT)
     outcome = TrafficOutcome.RELEASED if released else TrafficOutcome.CONFIRMED
-    store = _decisions(environ)
-    if before := next((each for each in store.all() if each.decision.group.name == group), None):
-        _answer_repeat(before, outcome, actor, reason)
-        decision, is_new = before.decision, False
-        applied_by = before.version
-    else:
+
+    def present() -> list[TrafficGroup]:
         with open_settled_views(environ) as views:
-            decision = TrafficDecision(_group_named(group, views.reviewed_groups()), outcome)
-        store.store(decision, actor=actor, reason=reason)
-        is_new, applied_by = True, None
-    count = decision.group.event_count
+            return [each.group for each in views.reviewed_groups()]
+
+    taken = decide_group(_decisions(environ), present, group, outcome, actor=actor, reason=reason)
+    count, is_new, applied_by = taken.decision.group.event_count, taken.is_new, taken.version
     text = (
         f"{'' if is_new else 'as before: '}{count:,} event{'' if count == 1 else 's'} of group {group} {outcome.value}"
     )
@@ -80,61 +75,16 @@ def report(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
     return ExitCode.OK
 
 
-@dataclass(frozen=True)
-class _Money:
-    """What the groups would earn, estimated: nothing is known without a catalogue and contracts."""
-
-    currency: str | None = None
-    by_group: Mapping[TrafficGroup, int | None] = field(default_factory=dict)
-
-    def text(self, group: TrafficGroup) -> str:
-        micros = self.by_group.get(group)
-        return "-" if micros is None or self.currency is None else amount_text(micros, self.currency)
-
-
-def _money_at_stake(environ: Mapping[str, str], groups: Sequence[ReviewedGroup]) -> _Money:
+def _money_at_stake(environ: Mapping[str, str], groups: Sequence[ReviewedGroup]) -> MoneyAtStake:
     # by the login that reads the tables of the version: it reads the terms, too
-    store = PostgresCatalogueStore(connector(POSTGRES_URL.read(environ)))
-    if not groups or (contracts := store.newest_contracts()) is None or (catalogue := store.newest_catalogue()) is None:
-        return _Money()
-    return _Money(contracts[1].currency, stakes(groups, catalogue[1], contracts[1]))
+    return money_at_stake(groups, PostgresCatalogueStore(connector(POSTGRES_URL.read(environ))))
 
 
 def _decisions(environ: Mapping[str, str]) -> PostgresTrafficDecisions:
     return PostgresTrafficDecisions(billing_connector(environ, REVIEWER_ROLE))
 
 
-def _answer_repeat(before: StoredDecision, outcome: TrafficOutcome, actor: str, reason: str) -> None:
-    """Refuse another decision about a group; the same one again changes nothing."""
-    if (before.decision.outcome, before.actor, before.reason) != (outcome, actor, reason):
-        raise CommandError(
-            f"group {before.decision.group.name} was {before.decision.outcome.value} before by {before.actor}: "
-            f"{before.reason}; a decision is final",
-            ExitCode.REFUSED,
-        )
-
-
-def _group_named(name: str, groups: Sequence[ReviewedGroup]) -> TrafficGroup:
-    """Return the group with a name.
-
-    Raises:
-        CommandError: there is none, or its events are others by now.
-    """
-    found = {each.group.name: each.group for each in groups}
-    if name in found:
-        return found[name]
-    same = [other for other in found if other.rpartition("/")[0] == name.rpartition("/")[0] and "/" in name]
-    if same:
-        raise CommandError(
-            f"group {name} has other events by now, as {same[0]}; look at it with `traffic review` and decide again",
-            ExitCode.REFUSED,
-        )
-    raise CommandError(
-        f"{name!r} is not a group under review; `traffic review` lists them by their names", ExitCode.BAD_INPUT
-    )
-
-
-def _groups_text(groups: Sequence[ReviewedGroup], money: _Money, expires: Mapping[TrafficGroup, datetime]) -> str:
+def _groups_text(groups: Sequence[ReviewedGroup], money: MoneyAtStake, expires: Mapping[TrafficGroup, datetime]) -> str:
     if not groups:
         return "no group is under review"
     rows = [

@@ -29,6 +29,7 @@ from ingestion.contract.day_traffic import JudgedTraffic, TrafficOutcome
 from ingestion.contract.event import Reason, ViewEvent
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.periods import Period
+from ingestion.contract.traffic_evidence import Aspect
 from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 from ingestion.contract.traffic_reasons import DayReason
 from ingestion.contract.version import PublishedVersion
@@ -370,6 +371,11 @@ def test_decisions_alone_start_a_run_and_move_the_events_of_their_groups(spark: 
         assert [(views.country, views.view_count) for views in each.waiting] == [("ZZ", 1)] * each.waiting_count
         assert (each.waiting_count, each.video_count) == (2, 2)
         assert {f"v{uuid.UUID(event_id).int}" for event_id in each.event_ids} == {one.video_id for one in each.waiting}
+    evidence = IcebergSettledViews(spark, run.versions.published[-1], tuple).group_evidence(groups)
+    for group in groups:
+        hours = [(each.of_group, each.of_all > 0) for each in evidence[group].counts[Aspect.HOUR]]
+        assert hours == [(group.event_count, True)], "the other views of the day are of the same hour"
+        assert len(evidence[group].samples) == group.event_count
     before = totals_by_fan(run, 2)
     outcomes = (TrafficOutcome.RELEASED, TrafficOutcome.CONFIRMED)
     decisions = {TrafficDecision(group, outcome) for group, outcome in zip(groups, outcomes, strict=True)}

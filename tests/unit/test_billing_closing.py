@@ -206,7 +206,7 @@ def test_days_that_a_traffic_policy_rules_and_nobody_judged_are_found_in_a_versi
 def test_a_night_notes_what_nobody_has_decided() -> None:
     views = FakeSettledViews([], published(version=4), {"late_review": 3, "conflict": 2})
     kept = FakeWaitingWork()
-    counts = note_waiting_work(views, FakeBooks(), kept, NOW)
+    counts = note_waiting_work(views, views.reviewed_groups(), FakeBooks(), kept, NOW)
     assert counts == {"late_event": 3, "conflict": 2, "traffic_group": 0}
     assert [each.subject_id for each in kept.items["late_event"]] == ["0:0", "0:1", "0:2"]
     assert kept.items["conflict"][0].remark == "first 0:0; differs in view_duration"

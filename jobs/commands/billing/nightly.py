@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_estimates import PostgresEstimates
 from billing.books.postgres_holds import PostgresHolds
+from billing.books.postgres_reviewed_groups import PostgresReviewedGroups
 from billing.books.postgres_statement import PostgresStatements
 from billing.books.postgres_waiting import PostgresWaiting
 from billing.nightly import work_through_the_night
 from billing.payouts.postgres_bank_differences import bank_differences
 from billing.payouts.postgres_listed_batches import listed_batches
 from billing.period_billing import BillingOrder
+from billing.reviewed_groups import note_groups
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.waiting import note_waiting_work
 from ingestion.contract.periods import Period
@@ -60,7 +62,9 @@ def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitC
             books=PostgresBooks(connect),
             estimates=PostgresEstimates(connect),
         )
-        waiting = note_waiting_work(views, PostgresBooks(connect), PostgresWaiting(connect), now)
+        groups = views.reviewed_groups()
+        waiting = note_waiting_work(views, groups, PostgresBooks(connect), PostgresWaiting(connect), now)
+        note_groups(views, groups, PostgresCatalogueStore(connect), PostgresReviewedGroups(connect), now)
     record_night(environ, night)
     record_estimates_and_payouts(environ, night, listed_batches(connect))
     document = {

@@ -52,6 +52,7 @@ from serving_layer.request.parameters import is_number
 from serving_layer.routes.http_live import LiveLimits, LiveStreams
 from serving_layer.routes.http_proofs import Proofs
 from tests.portal_finance_fakes import FakeFinance
+from tests.portal_traffic_fakes import FakeReviews
 
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
 SETTLED_UNTIL = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -69,6 +70,7 @@ CALLERS = {
     "fay": _caller("fay", Role.FINANCE),
     "aud": _caller("aud", Role.AUDITOR),
     "olga": _caller("olga", Role.OPERATOR),
+    "rita": _caller("rita", Role.REVIEWER),
 }
 """Credential → caller: here a name is its own credential."""
 VIDEOS = {"ann": [f"-walk_{index:02d}" for index in range(60)], "bob": ["_bobs"]}
@@ -110,12 +112,15 @@ class FakePorts:
 
     def __init__(self) -> None:
         self.away: set[str] = set()
+        self.reviews = FakeReviews(self.away)
         self.rows = {_id(who): _statement(who, _id(who)) for who in ("ann", "bob")}
         self.rows[WAITING] = _in_state(_statement("ann", WAITING), "in_review", "above the limit")
         self.missing = Part.REDIS
         """The part by which an incomplete count misses views."""
         self.is_unsummed = False
         """Whether the version is of a release that summed no watched seconds."""
+        self.is_clean = False
+        """Whether no traffic is invalid."""
         self.since = 0
         """Views since the page was made, one more whenever a stream reads."""
         self.requests: dict[str, str] = {}
@@ -263,6 +268,8 @@ class FakePorts:
 
     async def invalid(self, payee_id: str, version: ServedVersion, span: Period) -> Sequence[InvalidSum]:
         self._needs_postgres()
+        if self.is_clean:
+            return []
         day = span.end_on - timedelta(days=3)
         return [
             InvalidSum(day - timedelta(days=1), InvalidClass.ROBOT, 1_200, (EVENT, "0" * 8 + EVENT[8:])),
@@ -430,7 +437,8 @@ def fake_portal(
     live = LiveStreams(LiveLimits(poll_seconds=0.01, lifetime_seconds=live_seconds))
     return Portal(
         fake_guard(), sessions, ports, ports, ports, ports, FakeFinance(ports.away), proofs, ports, live, provider,
-        version=lambda: VERSION, missing_part=lambda complete: None if complete else ports.missing, now=now,
+        version=lambda: VERSION, missing_part=lambda complete: None if complete else ports.missing,
+        reviews=ports.reviews, traffic=ports.reviews, now=now,
     )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ CALLERS: Mapping[str, dict[str, str]] = {
     "finance": bearer(Role.FINANCE),
     "auditor": bearer(Role.AUDITOR),
     "operator": bearer(Role.OPERATOR),
+    "reviewer": bearer(Role.REVIEWER),
     "anonymous": {},
     "expired": bearer(Role.FINANCE, lifetime=timedelta(hours=-1)),
     "wrong audience": bearer(Role.FINANCE, audience="somebody-else"),

@@ -40,3 +40,6 @@ INSERT INTO published.reconciliations (version, kind, differences) VALUES (1, 'c
 
 -- releases what nobody released
 UPDATE billing.traffic_decisions SET outcome = 'released';
+
+-- answers what somebody else answered
+UPDATE billing.traffic_appeal_answers SET outcome = 'released';

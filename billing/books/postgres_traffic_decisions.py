@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from billing.books.group_decisions import StoredDecision
+from billing.books.postgres_traffic_appeals import answer_by_decision
 from billing.errors import StateError
 from billing.postgres_session import Connect, one_transaction
 from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
@@ -41,7 +42,7 @@ class PostgresTrafficDecisions:
             return {TrafficGroup(*row[:5]): row[5] for row in cursor}
 
     def store(self, decision: TrafficDecision, *, actor: str, reason: str) -> None:
-        """Store a decision.
+        """Store a decision, and answer the open appeals about the payee's day and class by it.
 
         Raises:
             StateError: the group is decided by now.
@@ -51,6 +52,7 @@ class PostgresTrafficDecisions:
             cursor.execute(_STORE, (*decision.to_json(), actor, reason))
             if cursor.rowcount == 0:
                 raise StateError(f"group {decision.group.name} was decided meanwhile; `traffic report` shows by whom")
+            answer_by_decision(cursor, decision, actor)
 
 
 def _stored(row: tuple[Any, ...]) -> StoredDecision:

@@ -27,6 +27,9 @@ _LISTED = f"""
     WHERE w.kind = %(kind)s AND {_UNDECIDED}
       AND (%(start)s::date IS NULL OR (w.happened_at >= %(start)s AND w.happened_at < %(end)s))
     ORDER BY w.happened_at, w.subject_id COLLATE "C" LIMIT %(most)s"""
+_OF_PAYEE = f"""
+    SELECT w.subject_id, w.happened_at, w.received_at, w.event_count, w.payee_id, w.video_id, w.event_id, w.remark
+    FROM billing.waiting_work w WHERE w.kind = %(kind)s AND w.payee_id = %(payee)s AND {_UNDECIDED}"""
 
 
 class PostgresWaiting:
@@ -85,4 +88,10 @@ class PostgresWaiting:
         start, end = (period.start_at, period.end_at) if period else (None, None)
         with one_transaction(self._connect) as cursor:
             cursor.execute(_LISTED, {"kind": kind, "start": start, "end": end, "most": count_max})
+            return [WaitingItem(*row) for row in cursor]
+
+    def of_payee(self, kind: str, payee_id: str) -> list[WaitingItem]:
+        """Return the listed items of a kind and payee that nobody has decided on, in any order."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_OF_PAYEE, {"kind": kind, "payee": payee_id})
             return [WaitingItem(*row) for row in cursor]

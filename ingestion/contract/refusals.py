@@ -1,7 +1,6 @@
 """The rules that PostgreSQL itself keeps: each refuses by an SQLSTATE of its own, by which programs tell them apart.
 
-A sentence may be reworded; a code keeps its meaning and is never used again. docs/reference/refusals.md is this
-table as a page.
+A sentence may be reworded; a code keeps its meaning, and is never used again (docs/reference/refusals.md).
 """
 
 from enum import Enum
@@ -167,6 +166,11 @@ class DatabaseRule(Enum):
         "VL213",
         "Nobody decides on the traffic of a payee of their own",
         "Let someone else decide with `traffic decide`",
+    )
+    ONE_OPEN_TRAFFIC_APPEAL = (
+        "VL214",
+        "A payee has at most one open appeal about the traffic of a day and class",
+        "Answer it, or wait until it is answered",
     )
     BILLING_APPEND_ONLY = (
         "VL301",

@@ -6,7 +6,7 @@ from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import JSON, choice, number, option, payee
 from jobs.command_line.overview import OVERVIEW
 
-ROLES = ("auditor", "creator", "finance", "operator")
+ROLES = ("auditor", "creator", "finance", "operator", "reviewer")
 SCOPES = (
     "appeals:write",
     "approvals:write",
@@ -18,6 +18,7 @@ SCOPES = (
     "operations:write",
     "plays:write",
     "statements:read",
+    "traffic:write",
 )
 KEYS_OF_AN_OWNER = 2
 KEY_DAYS_MAX = 730

@@ -4,11 +4,12 @@ import click
 
 from jobs.command_line.billing.terms import APPROVE
 from jobs.command_line.frame import Command, CommandGroup
-from jobs.command_line.options import JSON, actor, option, path, reason
+from jobs.command_line.options import JSON, actor, option, path, payee, reason
 from jobs.command_line.overview import OVERVIEW
 from jobs.command_line.values import Day, TextValue
 
 GROUP_CHARACTERS_MAX = 400
+ANSWER_CHARACTERS_MAX = 2000
 POLICY_WORK = "jobs.commands.traffic_policy"
 
 TRAFFIC = CommandGroup(
@@ -27,6 +28,27 @@ TRAFFIC = CommandGroup(
         reason(),
         actor("who decides; not on a payee of their own"),
         JSON,
+    ),
+    CommandGroup(
+        "appeals",
+        "objections of payees to what is not counted of their traffic",
+        Command(
+            "list",
+            "jobs.commands.traffic_appeals:list_appeals",
+            "list the appeals with their states and answers",
+            payee("whose appeals (default: of all payees)"),
+            click.Option(["--open", "only_open"], is_flag=True, help="only those that nobody has answered"),
+            JSON,
+        ),
+        Command(
+            "answer",
+            "jobs.commands.traffic_appeals:answer_appeal",
+            "answer an appeal without a decision on a group",
+            option("--appeal", "as `traffic appeals list` shows it", required=True, metavar="ID"),
+            option("--answer", "in words that the payee reads", type=TextValue(ANSWER_CHARACTERS_MAX), required=True),
+            actor("who answers; not an appeal of their own"),
+            JSON,
+        ),
     ),
     Command("report", "jobs.commands.traffic:report", "list the decisions and the versions that apply them", JSON),
     CommandGroup(

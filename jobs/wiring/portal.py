@@ -16,6 +16,8 @@ from jobs.wiring.portal_earnings import PayeeEarnings
 from jobs.wiring.portal_finance import PortalFinance
 from jobs.wiring.portal_money import PortalBooks
 from jobs.wiring.portal_operator import OperatorServices
+from jobs.wiring.portal_payee_traffic import PayeeTrafficBooks
+from jobs.wiring.portal_traffic import PortalGroupReviews
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.prometheus_api import ApiMetrics
@@ -104,6 +106,8 @@ def routes_of_portal(
             operator=OperatorServices(operations, environ),
             version=lambda: shared.reader.version,
             missing_part=lambda complete: shared.reader.missing_part(complete=complete),
+            reviews=PortalGroupReviews(postgres_url),
+            traffic=PayeeTrafficBooks(postgres_url),
             live=shared.live,
             provider=provider,
         )

@@ -33,6 +33,7 @@ ROLES: Mapping[Url, tuple[str, ...]] = {
         "viewledger_billing",
         "viewledger_importer",
         "viewledger_operator",
+        "viewledger_reviewer",
     ),
     PIPELINE_POSTGRES_URL: ("viewledger_pipeline",),
     BILLING_POSTGRES_URL: ("viewledger_billing", "viewledger_auditor"),

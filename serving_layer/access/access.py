@@ -31,6 +31,8 @@ class Scope(StrEnum):
     """Have plays signed, as the platform that serves the videos."""
     APPROVALS = "approvals:write"
     """Approve, hold or release a billing run."""
+    TRAFFIC = "traffic:write"
+    """See the evidence on groups of traffic under review, and decide on them."""
     OPERATIONS = "operations:read"
     """Runs, gates, versions, dead letters, health."""
     OPERATE = "operations:write"
@@ -45,6 +47,7 @@ class Role(StrEnum):
     FINANCE = "finance"
     AUDITOR = "auditor"
     OPERATOR = "operator"
+    REVIEWER = "reviewer"
     MACHINE = "machine"
     """An API key: it has the scopes it was created with."""
 
@@ -55,6 +58,7 @@ GRANTS: Mapping[Role, frozenset[Scope]] = {
     Role.FINANCE: _READ | {Scope.APPROVALS, Scope.CATALOGUE},
     Role.AUDITOR: _READ | {Scope.OPERATIONS},
     Role.OPERATOR: frozenset({Scope.COUNTS, Scope.OPERATIONS, Scope.OPERATE}),
+    Role.REVIEWER: frozenset({Scope.COUNTS, Scope.TRAFFIC}),
 }
 """The rights of a person's role. Creators are bound to their payee; the others see every payee."""
 

@@ -15,8 +15,8 @@ _TONES = {
     "calculated": WARN, "pending": WARN, "received": WARN, "incomplete": WARN, "repairing": WARN, "voided": BAD,
     "gate_failed": BAD, "failed": BAD, "rejected": BAD, "expired": BAD, "excluded": BAD, "behind": BAD,
     "ready": GOOD, "waits": WARN, "blocks": BAD, "unknown": WARN, "settled": GOOD, "instructed": WARN,
-    "returned": BAD, "written": WARN, "made": WARN, "finalised, due": GOOD, "finalised, in suspense": GOOD,
-    "finalised, nothing due": GOOD,
+    "returned": BAD, "confirmed": BAD, "answered": GOOD, "written": WARN, "made": WARN, "finalised, due": GOOD,
+    "finalised, in suspense": GOOD, "finalised, nothing due": GOOD,
 }  # fmt: skip
 
 

@@ -108,7 +108,15 @@ async def _waiting(visit: Visit) -> Response:
     decide, review = (
         command.replace("PERIOD", str(period)) if period else command for command in (found.decide, found.review)
     )
-    return visit.page("waiting.html", page=page, found=found, decide=decide, review=review, period=period)
+    return visit.page(
+        "waiting.html",
+        page=page,
+        found=found,
+        decide=decide,
+        review=review,
+        period=period,
+        sees_evidence=visit.known_caller.may(Scope.TRAFFIC),
+    )
 
 
 def _period(visit: Visit) -> Period | Response | None:

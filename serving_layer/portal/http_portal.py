@@ -20,6 +20,7 @@ from serving_layer.portal.http_operator_pages import operator_routes
 from serving_layer.portal.http_sign_in import sign_in_routes
 from serving_layer.portal.http_statement_pages import statement_routes
 from serving_layer.portal.http_templates import STATIC, STATIC_FOLDER
+from serving_layer.portal.http_traffic_pages import traffic_routes
 from serving_layer.portal.http_visit import PLACES, Portal, Visit, redirect, sentence
 
 _STATIC_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
@@ -64,6 +65,7 @@ def portal_routes(portal: Portal) -> list[GuardedRoute]:
         *statement_routes(portal),
         *finance_routes(portal),
         *finance_list_routes(portal),
+        *traffic_routes(portal),
         *operator_routes(portal),
         open_to_all("/portal/{path:path}", elsewhere, methods=("GET", "POST")),
     ]

@@ -29,6 +29,7 @@ from serving_layer.portal.ports import (
     OperatorReads,
 )
 from serving_layer.portal.records import ServedTotal
+from serving_layer.portal.traffic_ports import GroupReviews, PayeeTraffic
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request import request_ids
 from serving_layer.request.parameters import is_number
@@ -77,6 +78,7 @@ PLACES = (
     NavigationEntry("/portal/operator/dead-letters", "Dead letters", Scope.OPERATIONS, is_own=False),
     NavigationEntry("/portal/finance", "Close the month", Scope.STATEMENTS, is_own=False),
     NavigationEntry("/portal/operator/approvals", "Approvals", Scope.STATEMENTS, is_own=False),
+    NavigationEntry("/portal/traffic", "Groups under review", Scope.TRAFFIC, is_own=False),
     NavigationEntry("/portal/statements", "Statements", Scope.STATEMENTS),
     NavigationEntry("/portal/finance/payments", "Payments", Scope.STATEMENTS, is_own=False),
     NavigationEntry("/portal/finance/payees", "Payees", Scope.STATEMENTS, is_own=False),
@@ -86,8 +88,11 @@ PLACES = (
 """The navigation; a caller's first page is the first one that it may open."""
 
 MESSAGES = {
+    "answered": "The answer is recorded. The payee reads it on their page.",
     "appealed": "Your appeal is recorded. The answer will appear here.",
     "approved": "The statement is approved.",
+    "confirmed": "The group is confirmed as invalid. The next batch run applies it.",
+    "released": "The group is released. The next batch run applies it.",
     "reviewed": "The statement is in review now.",
     "voided": "The statement is void.",
     "replayed": "The message was sent again under its own id.",
@@ -117,6 +122,8 @@ class Portal:
     version: Callable[[], ServedVersion | None]
     missing_part: Callable[[bool], Part | None]
     """Returns the part by which a served count misses views; see `CountsReader`."""
+    reviews: GroupReviews
+    traffic: PayeeTraffic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 

@@ -123,10 +123,18 @@ def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
     looked_at(page, "event", "Why is this not counted?")
 
     page.get_by_role("link", name="Invalid traffic").click()
-    expect(page.get_by_role("row", name="robot")).to_contain_text("1,234")
-    expect(page.get_by_role("row", name="origin")).to_contain_text("0")
+    by_class = page.get_by_role("region", name="Invalid traffic by class")
+    expect(by_class.get_by_role("row", name="robot")).to_contain_text("1,234")
+    expect(by_class.get_by_role("row", name="origin")).to_contain_text("0")
     looked_at(page, "invalid", "Invalid traffic")
-    page.get_by_role("row", name="robot").get_by_role("link").first.click()
+    page.get_by_role("link", name="Appeal: unnatural of 2026-11-18").click()
+    looked_at(page, "invalid-appeal", "Appeal: unnatural, 2026-11-18")
+    page.get_by_label("Why are they real?").fill("a school class")
+    page.get_by_role("button", name="Appeal").click()
+    expect(page.get_by_role("status")).to_contain_text("Your appeal is recorded")
+    expect(page.get_by_role("row", name="a school class")).to_contain_text("received")
+    looked_at(page, "invalid-appealed", "Invalid traffic")
+    by_class.get_by_role("row", name="robot").get_by_role("link").first.click()
     expect(page.get_by_text("shorter than the minimum").first).to_be_visible()
 
     page.get_by_role("link", name="Statements").click()
@@ -229,6 +237,35 @@ def test_an_approver_goes_from_signing_in_to_a_decision(page: Page) -> None:
     page.get_by_role("button", name="Void").click()
     expect(page.get_by_role("status")).to_contain_text("is void")
     looked_at(page, "voided", "Statement")
+
+
+def test_somebody_looks_at_a_group_of_traffic_and_decides(page: Page) -> None:
+    sign_in(page, "rita")
+    expect(page.get_by_role("row", name="2026-11-18")).to_contain_text("3 days")
+    looked_at(page, "traffic", "Groups under review")
+    page.get_by_role("link", name="2026-11-18").click()
+    looked_at(page, "traffic-group", "Group of 2026-11-18")
+    charts = page.locator("svg.bars")
+    expect(charts).to_have_count(6)
+    # a bar is drawn as high as its share, in a colour of its own
+    hour = charts.first.locator("rect").nth(3 * 3)
+    box, colours = (
+        hour.bounding_box(),
+        [
+            charts.first.locator(f"rect.{series}").first.evaluate("bar => getComputedStyle(bar).fill")
+            for series in ("group", "videos", "all")
+        ],
+    )
+    assert box is not None
+    assert box["height"] > 50
+    assert len(set(colours)) == 3
+    page.get_by_text("When in the day, in numbers").click()
+    expect(page.get_by_role("row", name="03 40 100.0 % 0 0.0 % 100 10.0 %")).to_be_visible()
+    page.get_by_label("Reason").fill("one machine, one hour")
+    page.get_by_role("button", name="Confirm as invalid").click()
+    expect(page.get_by_role("status")).to_contain_text("confirmed as invalid")
+    expect(page.get_by_role("row", name="confirmed")).to_contain_text("one machine, one hour")
+    looked_at(page, "traffic-decided", "Groups under review")
 
 
 def test_a_page_that_nobody_looks_at_holds_no_stream_open(browser: Browser, address: str) -> None:

@@ -34,7 +34,7 @@ def test_every_problem_in_the_table_is_used_by_the_code() -> None:
 
 
 def test_the_page_says_which_role_has_which_scope() -> None:
-    roles = (Role.CREATOR, Role.FINANCE, Role.AUDITOR, Role.OPERATOR)
+    roles = (Role.CREATOR, Role.FINANCE, Role.AUDITOR, Role.OPERATOR, Role.REVIEWER)
     for scope in Scope:
         row = re.search(rf"^\| `{scope}` \|(.*)\|$", PAGE, re.M)
         assert row is not None, scope

@@ -488,9 +488,9 @@ def test_books_that_do_not_answer_are_named_and_counts_are_served_on(served: Ser
 
 # --- every route, every kind of caller ---------------------------------------------------------------------------
 
-COUNTS = {"owner": 200, "other creator": 200, "finance": 200, "auditor": 200, "operator": 200, "anonymous": 200,
-          "expired": 401, "wrong audience": 401}  # fmt: skip
-CHANNEL = {**COUNTS, "other creator": 404, "operator": 403, "anonymous": 401}
+COUNTS = {"owner": 200, "other creator": 200, "finance": 200, "auditor": 200, "operator": 200, "reviewer": 200,
+          "anonymous": 200, "expired": 401, "wrong audience": 401}  # fmt: skip
+CHANNEL = {**COUNTS, "other creator": 404, "operator": 403, "reviewer": 403, "anonymous": 401}
 EXPECTED = {
     ("GET", "/v1/videos/{video_id:path}/views"): ("/v1/videos/-a/views", COUNTS),
     ("GET", "/v1/videos/{video_id:path}/badge.svg"): ("/v1/videos/-a/badge.svg", COUNTS),
@@ -597,7 +597,14 @@ CHANGING = ("x-request-id", "ratelimit", "ratelimit-policy")
 def test_a_creator_does_not_get_a_ranking_by_billable_views(shared: Served) -> None:
     path = f"/v1/top?{DAY}&by=billable_views"
     statuses = {who: shared.get(path, CALLERS[who]).status_code for who in CALLERS}
-    assert statuses == {**COUNTS, "owner": 404, "other creator": 404, "operator": 403, "anonymous": 401}
+    assert statuses == {
+        **COUNTS,
+        "owner": 404,
+        "other creator": 404,
+        "operator": 403,
+        "reviewer": 403,
+        "anonymous": 401,
+    }
 
 
 # --- the OpenAPI document -----------------------------------------------------------------------------------------

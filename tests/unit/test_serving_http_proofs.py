@@ -77,7 +77,7 @@ def test_a_stream_that_broke_goes_on_where_it_ended(client: TestClient, proofs: 
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_only_those_who_may_see_a_statement_see_its_events(client: TestClient, caller: str) -> None:
-    allowed = {"owner": 200, "finance": 200, "auditor": 200, "other creator": 404, "operator": 403}
+    allowed = {"owner": 200, "finance": 200, "auditor": 200, "other creator": 404, "operator": 403, "reviewer": 403}
     assert get(client, f"/v1/statements/{STATEMENT}/events", caller).status_code == allowed.get(caller, 401)
 
 

@@ -6,6 +6,7 @@ from contextlib import closing
 
 import psycopg2
 
+from ingestion.contract.postgres_address import next_server_first
 from ingestion.contract.unavailable import one_line
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class PostgresCatalogueVideos:
             try:
                 self.refresh()
             except psycopg2.Error as error:
+                self._url = next_server_first(self._url)
                 reason = one_line(error)
                 logger.warning("the catalogue's videos were not refreshed", extra={"fields": {"reason": reason}})
             if stopping(FOLLOW_SECONDS):

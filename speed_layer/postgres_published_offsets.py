@@ -7,6 +7,7 @@ import psycopg2
 
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogGeneration, OffsetVector
+from ingestion.contract.postgres_address import next_server_first
 from ingestion.contract.unavailable import Part, UnavailableError, one_line
 from speed_layer.errors import TopicSettingsError
 from speed_layer.ports import Published
@@ -44,6 +45,7 @@ class PostgresPublishedOffsets:
             return self._ask()
         except psycopg2.Error as error:
             self._disconnect()
+            self._url = next_server_first(self._url)
             reason = one_line(error)
             raise UnavailableError(Part.POSTGRES, f"PostgreSQL: {reason}") from error
 

@@ -2,8 +2,9 @@
 
 from pyspark.sql import DataFrame, SparkSession
 
-from batch_layer.lake.postgres_connection import CONNECT_SECONDS_MAX, STATEMENT_SECONDS_MAX
-from batch_layer.lake.spark_settings import jdbc_address
+from batch_layer.lake.postgres_connection import STATEMENT_SECONDS_MAX
+from batch_layer.lake.spark_settings import connecting
+from ingestion.contract.postgres_address import PostgresAddress
 
 _ROWS_PER_FETCH = 10_000
 """Without a number the client would keep the whole answer in memory."""
@@ -16,9 +17,9 @@ def read_postgres(spark: SparkSession, url: str, query: str, *, key: str) -> Dat
     that Spark shows nobody.
     """
     parts = spark.sparkContext.defaultParallelism
-    address = jdbc_address(url)
+    address = PostgresAddress.of(url)
     return spark.read.jdbc(
-        address.url,
+        address.of_java,
         f"({query}) AS found",
         predicates=[f"(hashtext({key}) & 2147483647) % {parts} = {part}" for part in range(parts)],
         properties={
@@ -27,9 +28,8 @@ def read_postgres(spark: SparkSession, url: str, query: str, *, key: str) -> Dat
             "password": address.password,
             "fetchsize": str(_ROWS_PER_FETCH),
             "ApplicationName": "viewledger-batch",
-            "connectTimeout": str(CONNECT_SECONDS_MAX),
-            "loginTimeout": str(CONNECT_SECONDS_MAX),
             "socketTimeout": str(STATEMENT_SECONDS_MAX),
             "tcpKeepAlive": "true",
+            **connecting(address),
         },
     )

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+
+from ingestion.contract.postgres_address import PostgresAddress
 
 CATALOG = "ledger"
 YARN = "yarn"
@@ -50,36 +51,25 @@ class SparkSettings:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class JdbcAddress:
-    """A database of PostgreSQL, as Java's client is given it."""
-
-    url: str
-    """Without user and password."""
-    user: str
-    password: str = field(repr=False)
-
-
-def jdbc_address(postgres_url: str) -> JdbcAddress:
-    """Return the address that a URL of PostgreSQL names."""
-    parts = urlsplit(postgres_url)
-    url = f"jdbc:postgresql://{parts.hostname}:{parts.port or 5432}{parts.path}"
-    return JdbcAddress(url, unquote(parts.username or ""), unquote(parts.password or ""))
-
-
 def jdbc_catalog(postgres_url: str, warehouse: str) -> dict[str, str]:
     """Return the properties of a catalog kept in PostgreSQL with its tables under `warehouse`."""
-    address = jdbc_address(postgres_url)
+    address = PostgresAddress.of(postgres_url)
     return {
         "type": "jdbc",
-        "uri": address.url,
+        "uri": address.of_java,
         "jdbc.user": address.user,
         "jdbc.password": address.password,
         "jdbc.schema-version": "V1",
-        "jdbc.loginTimeout": "5",
+        **{f"jdbc.{name}": value for name, value in connecting(address).items()},
         "jdbc.socketTimeout": "60",
         "warehouse": warehouse,
     }
+
+
+def connecting(address: PostgresAddress) -> dict[str, str]:
+    """Return the properties of Java's client that bound the time of connecting: 5 s for each server."""
+    seconds = 5
+    return {"connectTimeout": str(seconds), "loginTimeout": str(seconds * len(address.servers))}
 
 
 def folder_catalog(warehouse: str) -> dict[str, str]:

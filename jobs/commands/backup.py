@@ -83,7 +83,7 @@ def run(*, to: Path, keys_to: Path | None, as_json: bool) -> ExitCode:
                 # from here on only maintenance could remove one of these files, and that waits for the lock of files
                 versions.unlock()
                 _tell("database", f"migration {state.migration}, {in_words(state.version)}")
-                dump(chosen.postgres_url, state.snapshot, to / dump_path(backup_id))
+                dump(state, to / dump_path(backup_id))
                 keep_on_disk(to / dump_path(backup_id))
             files = [*copied, *_copied(warehouse, warehouse_url(chosen), paths, place=place)]
             manifest = Manifest(

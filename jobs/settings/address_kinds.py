@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass
 from ipaddress import ip_address
 from urllib.parse import parse_qs, urlsplit
 
+from ingestion.contract.postgres_address import PostgresAddress
 from jobs.settings.kinds import Setting, Several
 
 OPTIONS_OF_REDIS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "sentinel_username", "sentinel_password")
@@ -133,3 +134,23 @@ class RedisUrl(Url):
         if not re.fullmatch(form, path) or (not kind and len(hosts) > 1) or set(options) - set(OPTIONS_OF_REDIS):
             raise ValueError
         return text
+
+
+class PostgresUrl(Setting[str]):
+    """A URL of PostgreSQL; a refusal never repeats it."""
+
+    @property
+    def allowed(self) -> str:
+        """Return the form in words."""
+        return "like postgresql://user:password@host:port/database (docs/operate/availability.md has every form)"
+
+    def parse(self, text: str) -> str:
+        """Return the URL; raise ValueError."""
+        return PostgresAddress.of(text).url
+
+    def _refusal(self, text: str) -> str:
+        try:
+            self.parse(text)
+        except ValueError as error:
+            return f"{self.name} {error}; it must be {self.allowed}"
+        return super()._refusal(text)

@@ -6,13 +6,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
+from ingestion.contract.postgres_address import PostgresAddress
 from ingestion.contract.unavailable import Part, does_not_answer
 from jobs.child.process import bound_to_parent
 from jobs.errors import CommandError
@@ -78,6 +79,8 @@ class DatabaseState:
 
     snapshot: str
     """The name by which `pg_dump` reads as of the same instant."""
+    url: str = field(repr=False)
+    """Of the one server that has the snapshot."""
     migration: str
     installation_id: str
     login: str
@@ -97,6 +100,7 @@ def database_state(url: str) -> Iterator[DatabaseState]:
             metadata = dict(cursor.fetchall())
             yield DatabaseState(
                 snapshot=_one(cursor, "SELECT pg_export_snapshot()"),
+                url=PostgresAddress.of(url).at(connection.info.host, connection.info.port).url,
                 migration=migration,
                 installation_id=str(_one(cursor, "SELECT installation_id FROM published.installation")),
                 login=_one(cursor, "SELECT session_user"),
@@ -109,10 +113,10 @@ def database_state(url: str) -> Iterator[DatabaseState]:
         raise does_not_answer(Part.POSTGRES, error) from error
 
 
-def dump(url: str, snapshot: str, target: Path) -> None:
-    """Write the database as of a snapshot; raise CommandError, OSError where the disk is full."""
-    words = ["--format=custom", f"--snapshot={snapshot}", f"--file={target}"]
-    with _program("pg_dump", words, url, stdin=subprocess.DEVNULL) as (child, messages):
+def dump(state: DatabaseState, target: Path) -> None:
+    """Write the database as of a state, inside its block; raise CommandError, OSError where the disk is full."""
+    words = ["--format=custom", f"--snapshot={state.snapshot}", f"--file={target}"]
+    with _program("pg_dump", words, state.url, stdin=subprocess.DEVNULL) as (child, messages):
         _check("pg_dump", child, messages)
 
 

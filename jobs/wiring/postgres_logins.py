@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from urllib.parse import unquote, urlsplit
 
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
+from ingestion.contract.postgres_address import PostgresAddress
 from ingestion.contract.unavailable import one_line
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
-from jobs.settings.address_kinds import Url
+from jobs.settings.address_kinds import PostgresUrl
 from jobs.settings.declared.servers import (
     API_POSTGRES_URL,
     APPROVER_POSTGRES_URL,
@@ -24,7 +24,7 @@ from jobs.settings.declared.servers import (
     SQL_POSTGRES_URL,
 )
 
-ROLES: Mapping[Url, tuple[str, ...]] = {
+ROLES: Mapping[PostgresUrl, tuple[str, ...]] = {
     SQL_POSTGRES_URL: ("viewledger_analyst",),
     SPEED_POSTGRES_URL: ("viewledger_speed",),
     API_POSTGRES_URL: (
@@ -53,10 +53,10 @@ def make_logins(url: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(_make_login(url, environ, login, roles) for login, roles in ROLES.items() if login.is_set(environ))
 
 
-def _make_login(url: str, environ: Mapping[str, str], setting: Url, roles: Sequence[str]) -> str:
-    parts = urlsplit(setting.read(environ))
-    login, password = unquote(parts.username or ""), unquote(parts.password or "")
-    if not login or not password or login == unquote(urlsplit(url).username or ""):
+def _make_login(url: str, environ: Mapping[str, str], setting: PostgresUrl, roles: Sequence[str]) -> str:
+    own = PostgresAddress.of(setting.read(environ))
+    login, password = own.user, own.password
+    if not login or not password or login == PostgresAddress.of(url).user:
         raise CommandError(f"{setting.name} must name a login of its own with its password", ExitCode.BAD_INPUT)
     try:
         with (
@@ -78,7 +78,7 @@ def _make_login(url: str, environ: Mapping[str, str], setting: Url, roles: Seque
 
 def in_database(environ: Mapping[str, str], url: str) -> dict[str, str]:
     """Return the settings with every login that they name, each with the server and database of `url`."""
-    place = url.rpartition("@")[2]
-    own = {each.name: each.read(environ) for each in ROLES if each.is_set(environ)}
-    moved = {name: f"{of.rpartition('@')[0]}@{place}" for name, of in own.items()}
+    place = PostgresAddress.of(url)
+    own = {each.name: PostgresAddress.of(each.read(environ)) for each in ROLES if each.is_set(environ)}
+    moved = {name: place.with_login_of(login).url for name, login in own.items()}
     return {**environ, POSTGRES_URL.name: url, **moved}

@@ -11,6 +11,7 @@ import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ
 from psycopg2.extensions import connection as Connection
 
+from ingestion.contract.postgres_address import next_server_first
 from ingestion.contract.unavailable import Part, UnavailableError, one_line
 
 API_ROLE = "viewledger_api"
@@ -62,6 +63,7 @@ class PostgresReads:
                 raise self._too_slow(one_line(error)) from error
             except psycopg2.Error as error:
                 self._disconnect()
+                self._url = next_server_first(self._url)
                 raise away(one_line(error)) from error
 
     def close(self) -> None:

@@ -50,7 +50,7 @@ class Office(RunsCommands):
         path = dump_path("20261129T020000Z")
         (self.folder / path).parent.mkdir()
         with database_state(self.url) as state:
-            dump(self.url, state.snapshot, self.folder / path)
+            dump(state, self.folder / path)
         return Manifest(
             format=1,
             backup_id="20261129T020000Z",

@@ -84,7 +84,7 @@ OVER_ROOMS = {
 
 CONTRACT_MAY_IMPORT = {
     "ast", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "hmac", "ipaddress",
-    "json", "msgspec", "pathlib", "pycountry", "re", "re2", "tomllib", "typing", "unicodedata", "uuid",
+    "json", "msgspec", "pathlib", "pycountry", "re", "re2", "tomllib", "typing", "unicodedata", "urllib", "uuid",
 }  # fmt: skip
 
 

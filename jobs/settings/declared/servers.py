@@ -2,11 +2,10 @@
 
 from ingestion.contract import topics
 from ingestion.contract.brokers import MECHANISMS, PROTOCOLS
-from jobs.settings.address_kinds import HostPorts, RedisUrl, Url
+from jobs.settings.address_kinds import HostPorts, PostgresUrl, RedisUrl, Url
 from jobs.settings.kinds import LocalPath, Text, Whole, port
 
 KAFKA_READERS = "collector, speed, batch, commands"
-POSTGRES = ("postgresql", "postgres")
 
 KAFKA_BOOTSTRAP = HostPorts(
     "VIEWLEDGER_KAFKA_BOOTSTRAP",
@@ -101,22 +100,20 @@ SPEED_NAMESPACE = Text(
     meaning="the prefix of the speed layer's keys in Redis",
     default="views",
 )
-POSTGRES_URL = Url(
+POSTGRES_URL = PostgresUrl(
     "VIEWLEDGER_POSTGRES_URL",
     read_by="speed, api, batch, commands",
     meaning="PostgreSQL: versions, catalogue, ledger; migrations need a login that may create roles",
-    schemes=POSTGRES,
     is_secret=True,
 )
 
 
-def _login(name: str, *, of: str) -> Url:
-    return Url(
+def _login(name: str, *, of: str) -> PostgresUrl:
+    return PostgresUrl(
         name,
         read_by=f"{of}, `migrate --logins`",
         meaning=f"PostgreSQL with the login of {of}; its database is that of `VIEWLEDGER_POSTGRES_URL`",
         without="`VIEWLEDGER_POSTGRES_URL`",
-        schemes=POSTGRES,
         is_secret=True,
     )
 
@@ -128,11 +125,10 @@ BILLING_POSTGRES_URL = _login("VIEWLEDGER_BILLING_POSTGRES_URL", of="`billing`")
 APPROVER_POSTGRES_URL = _login("VIEWLEDGER_APPROVER_POSTGRES_URL", of="`billing`, for approvals")
 REVIEWER_POSTGRES_URL = _login("VIEWLEDGER_REVIEWER_POSTGRES_URL", of="`traffic`, for decisions")
 KEYS_POSTGRES_URL = _login("VIEWLEDGER_KEYS_POSTGRES_URL", of="`keys`")
-SQL_POSTGRES_URL = Url(
+SQL_POSTGRES_URL = PostgresUrl(
     "VIEWLEDGER_SQL_POSTGRES_URL",
     read_by="sql, `migrate --logins`",
     meaning="PostgreSQL with the login of the SQL server, which may only read",
-    schemes=POSTGRES,
     is_secret=True,
 )
 HDFS_URL = Url(

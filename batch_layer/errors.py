@@ -18,6 +18,16 @@ class AtWorkError(RefusedError):
         super().__init__("a batch run or a maintenance is at work; wait for it to end")
 
 
+class PooledError(RefusedError):
+    """Locks last as long as a session, and a pooler gives a session to others after each transaction."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the URL of PostgreSQL leads to a pooler, which cannot hold the lock of a run; name PostgreSQL's own "
+            "servers in VIEWLEDGER_POSTGRES_URL, and for batch runs in VIEWLEDGER_PIPELINE_POSTGRES_URL"
+        )
+
+
 class BackupAtWorkError(RefusedError):
     """A backup relies on the tables' files, so that nothing may remove one."""
 

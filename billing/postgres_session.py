@@ -13,6 +13,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from billing.errors import DatabaseRefusedError, RoleRefusedError, SchemaMissingError
 from ingestion.contract.backoff import Backoff
+from ingestion.contract.postgres_transactions import own_settings
 from ingestion.contract.refusals import is_refusal
 from ingestion.contract.unavailable import Part, UnavailableError
 
@@ -35,14 +36,14 @@ _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def connector(url: str, role: str | None = None) -> Connect:
-    """Return a function that opens a connection in UTC with bounded waits: for connecting, for locks, for a dead peer.
+    """Return a function that connects, and begins a transaction in UTC with bounded waits: for locks, for a dead peer.
 
-    `role` is a role of the ledger that the login is a member of; the session has its rights and no others.
+    `role` is a role of the ledger that the login is a member of; the transaction has its rights and no others.
     """
-    as_role = f" -c role={role}" if role else ""
+    settings = own_settings(role=role, statement_ms=_STATEMENT_TIMEOUT_MS, lock_ms=_LOCK_TIMEOUT_MS)
 
     def connect() -> "Connection":
-        return psycopg2.connect(
+        connection = psycopg2.connect(
             url,
             application_name="viewledger-billing",
             connect_timeout=_CONNECT_TIMEOUT_S,
@@ -50,9 +51,17 @@ def connector(url: str, role: str | None = None) -> Connect:
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,
-            options=f"-c lock_timeout={_LOCK_TIMEOUT_MS} -c statement_timeout={_STATEMENT_TIMEOUT_MS} "
-            f"-c timezone=UTC{as_role}",
         )
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(settings)
+        except errors.InsufficientPrivilege as error:
+            connection.close()
+            raise RoleRefusedError(f"this login of PostgreSQL may not act as {role}") from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     return connect
 
@@ -72,11 +81,9 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
     """
     try:
         connection = connect()
+    except errors.InvalidParameterValue as error:
+        raise SchemaMissingError("PostgreSQL does not have the roles of the ledger") from error
     except psycopg2.OperationalError as error:
-        if re.search(r'role "viewledger_\w+" does not exist', str(error)):
-            raise SchemaMissingError("PostgreSQL does not have the roles of the ledger") from error
-        if refused := re.search(r'permission denied to set role "(\w+)"', str(error)):
-            raise RoleRefusedError(f"this login of PostgreSQL may not act as {refused[1]}") from error
         raise UnavailableError(Part.POSTGRES, _sentence(error)) from error
     try:
         with connection.cursor() as cursor:

@@ -8,6 +8,7 @@ import psycopg2
 
 from ingestion.contract.postgres_address import next_server_first
 from ingestion.contract.unavailable import one_line
+from speed_layer.postgres_published_offsets import READING
 
 logger = logging.getLogger(__name__)
 
@@ -55,19 +56,18 @@ class PostgresCatalogueVideos:
             self._url,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             application_name="viewledger-speed-catalogue",
-            options="-c statement_timeout=2000",
         )
         with closing(connection):
-            connection.set_session(readonly=True, autocommit=True)
+            connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(NEWEST)
+                cursor.execute(READING + NEWEST)
                 ((version,),) = cursor.fetchall()
                 if version is None or version == self._version:
                     return
                 known: set[int] = set()
                 last = ""
                 while True:
-                    cursor.execute(PAGE, (version, last, PAGE_ROWS))
+                    cursor.execute(READING + PAGE, (version, last, PAGE_ROWS))
                     page = [video_id for (video_id,) in cursor.fetchall()]
                     known.update(map(hash, page))
                     if len(page) < PAGE_ROWS:

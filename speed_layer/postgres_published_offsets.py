@@ -8,11 +8,13 @@ import psycopg2
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogGeneration, OffsetVector
 from ingestion.contract.postgres_address import next_server_first
+from ingestion.contract.postgres_transactions import own_settings
 from ingestion.contract.unavailable import Part, UnavailableError, one_line
 from speed_layer.errors import TopicSettingsError
 from speed_layer.ports import Published
 
 CONNECT_TIMEOUT_SECONDS = 2
+READING = own_settings(statement_ms=2000, is_read_only=True)
 QUERY = """
     SELECT versions.offsets, versions.watermarks, versions.event_contracts
     FROM published.pointer JOIN published.versions USING (version)
@@ -55,9 +57,8 @@ class PostgresPublishedOffsets:
                 self._url,
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
                 application_name="viewledger-speed",
-                options="-c statement_timeout=2000",
             )
-            self._connection.set_session(readonly=True, autocommit=True)
+            self._connection.autocommit = True
         row = self._row(QUERY)
         of_log = self._row(NEWEST_GENERATION, self._topic)
         generation = LogGeneration(*of_log) if of_log else None
@@ -77,7 +78,7 @@ class PostgresPublishedOffsets:
         assert self._connection is not None  # noqa: S101  connected by its only caller
         with self._connection.cursor() as cursor:
             try:
-                cursor.execute(query, values)
+                cursor.execute(READING + query, values)
             except psycopg2.errors.UndefinedTable:
                 return None
             return cursor.fetchone()

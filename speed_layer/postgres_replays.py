@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from ingestion.contract.offsets import LogGeneration
+from ingestion.contract.postgres_transactions import own_settings
 from ingestion.contract.unavailable import Part, UnavailableError, one_line
 from speed_layer.postgres_published_offsets import NEWEST_GENERATION
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
-OPTIONS = "-c statement_timeout=5000"
+SETTINGS = own_settings(statement_ms=5000)
 
 
 class PostgresReplays:
@@ -52,11 +53,10 @@ class PostgresReplays:
     @contextmanager
     def _cursor(self) -> Iterator["Cursor"]:
         try:
-            connection = psycopg2.connect(
-                self._url, connect_timeout=2, application_name="viewledger-replay", options=OPTIONS
-            )
+            connection = psycopg2.connect(self._url, connect_timeout=2, application_name="viewledger-replay")
             try:
                 with connection, connection.cursor() as cursor:
+                    cursor.execute(SETTINGS)
                     yield cursor
             finally:
                 connection.close()

@@ -67,9 +67,14 @@ def jdbc_catalog(postgres_url: str, warehouse: str) -> dict[str, str]:
 
 
 def connecting(address: PostgresAddress) -> dict[str, str]:
-    """Return the properties of Java's client that bound the time of connecting: 5 s for each server."""
+    """Return the properties of Java's client by which a session may be a pooler's and connecting ends: 5 s a server."""
     seconds = 5
-    return {"connectTimeout": str(seconds), "loginTimeout": str(seconds * len(address.servers))}
+    return {
+        "connectTimeout": str(seconds),
+        "loginTimeout": str(seconds * len(address.servers)),
+        # a statement that one transaction prepares would be missing in the session of the next
+        "prepareThreshold": "0",
+    }
 
 
 def folder_catalog(warehouse: str) -> dict[str, str]:

@@ -90,13 +90,9 @@ class PostgresPublishedSnapshots:
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         try:
-            connection = psycopg2.connect(
-                self._url,
-                connect_timeout=5,
-                application_name="viewledger-sql",
-                options="-c default_transaction_read_only=on",
-            )
+            connection = psycopg2.connect(self._url, connect_timeout=5, application_name="viewledger-sql")
             try:
+                connection.set_session(readonly=True)  # of each transaction that begins here
                 with connection, connection.cursor() as cursor:
                     cursor.execute(query, values)
                     return list(cursor.fetchall())

@@ -12,7 +12,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.removals import Removal
-from batch_layer.errors import RefusedError
+from batch_layer.errors import PooledError, RefusedError
 from batch_layer.lake.postgres_connection import connected
 from batch_layer.lake.postgres_errors import translated
 from batch_layer.versions.ports import RunEntry, StagedCounts
@@ -61,8 +61,8 @@ class PostgresVersionStore:
         self._connection.close()
 
     def lock(self) -> bool:
-        """See the port. PostgreSQL frees the lock when the process dies."""
-        return bool(self._one("SELECT pg_try_advisory_lock(%s)", _LOCK_KEY)[0])
+        """See the port. PostgreSQL frees the lock when the process dies. Raises PooledError."""
+        return self._took(_LOCK_KEY)
 
     def unlock(self) -> None:
         """Let others write the tables again."""
@@ -70,7 +70,7 @@ class PostgresVersionStore:
 
     def lock_files(self) -> bool:
         """Return whether this connection may remove the tables' files, or rely on them; until it is closed."""
-        return bool(self._one("SELECT pg_try_advisory_lock(%s)", _FILES_LOCK_KEY)[0])
+        return self._took(_FILES_LOCK_KEY)
 
     def current(self) -> PublishedVersion | None:
         """See the port."""
@@ -167,6 +167,12 @@ class PostgresVersionStore:
                 "WHERE run_id = %s",
                 (version.version, version.published_at, json.dumps(detail), version.run_id),
             )
+
+    def _took(self, key: int) -> bool:
+        # a pooler shows a number of its own; before the lock, which would stay with one of its sessions
+        if self._one("SELECT pg_backend_pid()")[0] != self._connection.info.backend_pid:
+            raise PooledError
+        return bool(self._one("SELECT pg_try_advisory_lock(%s)", key)[0])
 
     def _one(self, query: str, *values: object) -> tuple[Any, ...]:
         return self._rows(query, *values)[0]

@@ -63,7 +63,7 @@ class PostgresAddress:
             raise ValueError("names several servers without target_session_attrs=primary, which finds the one to use")
         if "@" in login or "/" in database:
             raise ValueError("is not a usable URL")
-        return cls(servers, *map(unquote, (database, user, password)), parameters)
+        return cls(servers, unquote(database), unquote(user), unquote(password), parameters)
 
     @property
     def url(self) -> str:

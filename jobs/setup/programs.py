@@ -96,6 +96,11 @@ def _extracted(name: str) -> str | None:
     return shutil.which(name, path=_path_and(str(state_home() / "tools" / "usr" / "bin")))
 
 
+def pgbouncer() -> str | None:
+    """Return the pooler of PostgreSQL: the one on PATH, or the one that `test` extracted from its package."""
+    return shutil.which("pgbouncer", path=_path_and(str(state_home() / "tools" / "usr" / "sbin")))
+
+
 def _path_and(*folders: str) -> str:
     return os.pathsep.join([*os.get_exec_path(), *folders])
 

@@ -1,4 +1,4 @@
-"""Programs that only tests and faults need: a browser and promtool, what observes a stack, and YARN.
+"""Programs that only tests and faults need: a browser, promtool and PgBouncer, what observes a stack, and YARN.
 
 Without the first ones, the tests that need them are skipped.
 """
@@ -13,9 +13,11 @@ from jobs.setup.bootstrap import alone, fetch_jars, install_system_packages, jar
 from jobs.setup.steps import say
 
 PROMTOOL_PATH = "usr/bin/promtool"
+PGBOUNCER_PATH = "usr/sbin/pgbouncer"
 NEEDED_BY: Mapping[str, tuple[str, ...]] = {
     "chromium": ("tests/e2e/test_player_in_browser.py", "tests/e2e/test_portal_in_browser.py"),
     "prometheus": ("tests/unit/test_alert_rules.py", "tests/unit/test_dashboards.py"),
+    "pgbouncer": ("tests/integration/test_postgres_pooler.py", "tests/laws/test_postgres_by_java.py"),
 }
 """Debian package → the files of tests that need its program."""
 OBSERVED = "tests/integration/test_observed_stack.py"
@@ -40,7 +42,11 @@ def provide(home: Path, words: Sequence[str]) -> None:
 
 def missing(words: Sequence[str]) -> list[str]:
     """Return the Debian packages that the requested tests need and whose program is missing."""
-    present = {"chromium": programs.chromium() is not None, "prometheus": programs.promtool() is not None}
+    present = {
+        "chromium": programs.chromium() is not None,
+        "prometheus": programs.promtool() is not None,
+        "pgbouncer": programs.pgbouncer() is not None,
+    }
     needed = [package for package, files in NEEDED_BY.items() if any(asked_for(each, words) for each in files)]
     observing = programs_to_observe.missing() if asked_for(OBSERVED, words) else []
     return list(dict.fromkeys([*(package for package in needed if not present[package]), *observing]))
@@ -60,6 +66,9 @@ def get(packages: list[str], home: Path) -> None:
         debian_packages.install(["chromium"], log=log)
     if "prometheus" in packages and programs.promtool() is None:
         debian_packages.extract("prometheus", PROMTOOL_PATH, into=home / "tools", log=log)
+    if "pgbouncer" in packages:
+        debian_packages.install(["libc-ares2"], log=log)
+        debian_packages.extract("pgbouncer", PGBOUNCER_PATH, into=home / "tools", log=log)
     programs_to_observe.fetch([each for each in packages if each in programs_to_observe.missing()], home=home)
 
 

@@ -55,12 +55,14 @@ def migrate(url: str, folder: Path = MIGRATIONS, *, traffic_ruled_from: date | N
     `traffic_ruled_from` is the first day of the first policy of traffic, which one of the migrations puts in force.
 
     Raises:
-        CommandError: REFUSED when the database holds a migration this version lacks or an applied one was changed,
-            UNAVAILABLE when PostgreSQL does not answer, FAILED naming the migration that was undone.
+        CommandError: REFUSED when the database holds a migration this version lacks or an applied one was changed, or
+            behind a pooler, which cannot hold the lock; UNAVAILABLE when PostgreSQL does not answer, FAILED naming the
+            migration that was undone.
     """
     config = _config(folder)
     scripts = _scripts(folder)
     with _connection(url) as connection:
+        _refuse_pooler(connection)
         connection.execute(text("select pg_advisory_lock(:key)"), {"key": LOCK_KEY})  # until the connection closes
         connection.execute(text(FILES))
         todo = _pending(scripts, connection)
@@ -113,6 +115,17 @@ def _connect(url: str) -> Any:
         return psycopg2.connect(url, connect_timeout=10)
     except psycopg2.OperationalError as error:
         raise _unavailable(error) from error
+
+
+def _refuse_pooler(connection: Connection) -> None:
+    # a pooler shows a number of its own
+    shown = cast(Any, connection.connection.dbapi_connection).info.backend_pid
+    if connection.execute(text("select pg_backend_pid()")).scalar() != shown:
+        raise CommandError(
+            "VIEWLEDGER_POSTGRES_URL leads to a pooler, which cannot hold the lock of migrations; name PostgreSQL's "
+            "own servers",
+            ExitCode.REFUSED,
+        )
 
 
 def _pending(scripts: ScriptDirectory, connection: Connection) -> Sequence[Script]:

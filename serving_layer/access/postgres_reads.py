@@ -12,11 +12,14 @@ from psycopg2.extensions import POLL_OK, POLL_READ
 from psycopg2.extensions import connection as Connection
 
 from ingestion.contract.postgres_address import next_server_first
+from ingestion.contract.postgres_transactions import own_settings
 from ingestion.contract.unavailable import Part, UnavailableError, one_line
 
 API_ROLE = "viewledger_api"
 """The database role of the API's reads, for any login: it may only read what is shown."""
 TIMEOUT_MS = 2_000
+_ON_PRIMARY = "SELECT pg_current_wal_lsn(); "
+"""An error on a standby."""
 SECONDS_MAX = 3.0
 """Bound of a connection attempt and of a query; a server that hangs cannot enforce its own."""
 
@@ -27,11 +30,12 @@ def away(text: str) -> UnavailableError:
 
 
 class PostgresReads:
-    """Runs queries on one connection in API_ROLE, which is opened on demand and reopened after a failure.
+    """Runs queries on one connection, which is opened on demand and reopened after a failure.
 
-    It is read-only by default. Thread-safe; calls wait for each other, so a caller that must not wait gets an instance
-    of its own. Every call ends within a few seconds, or raises UnavailableError, or `too_slow` if the server cancelled
-    the query.
+    Each is a transaction in API_ROLE, read-only by default, and on the primary: a standby may lack a version whose
+    number another connection has read, and would give the counts of an older one. Thread-safe; calls wait for each
+    other, so a caller that must not wait gets an instance of its own. Every call ends within a few seconds, or raises
+    UnavailableError, or `too_slow` if the server cancelled the query.
     """
 
     def __init__(
@@ -42,7 +46,7 @@ class PostgresReads:
         read_only: bool = True,
     ) -> None:
         self._url = url
-        self._read_only = read_only
+        self._settings = own_settings(role=API_ROLE, statement_ms=TIMEOUT_MS, is_read_only=read_only) + _ON_PRIMARY
         self._too_slow = too_slow
         self._connection: Connection | None = None
         self._lock = threading.Lock()
@@ -61,6 +65,9 @@ class PostgresReads:
                 return self._run(sql, arguments)
             except psycopg2.errors.QueryCanceled as error:
                 raise self._too_slow(one_line(error)) from error
+            except psycopg2.errors.ObjectNotInPrerequisiteState as error:
+                self._disconnect()
+                raise away("PostgreSQL is a standby here; name the primary, by target_session_attrs=primary") from error
             except psycopg2.Error as error:
                 self._disconnect()
                 self._url = next_server_first(self._url)
@@ -73,9 +80,10 @@ class PostgresReads:
 
     def _run(self, sql: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         if self._connection is None:
-            self._connection = _connected(self._url, read_only=self._read_only)
+            self._connection = _connected(self._url)
         with self._connection.cursor() as cursor:
-            cursor.execute(sql, arguments)
+            # one message is one transaction: its settings hold for the query and nothing else
+            cursor.execute(self._settings + sql, arguments)
             _wait(self._connection)
             return list(cursor.fetchall())
 
@@ -108,7 +116,7 @@ class PooledReads:
             each.close()
 
 
-def _connected(url: str, *, read_only: bool) -> Connection:
+def _connected(url: str) -> Connection:
     connection = psycopg2.connect(
         url,
         application_name="viewledger-api",
@@ -117,8 +125,6 @@ def _connected(url: str, *, read_only: bool) -> Connection:
         keepalives_idle=5,
         keepalives_interval=2,
         keepalives_count=2,
-        options=f"-c role={API_ROLE} -c statement_timeout={TIMEOUT_MS} "
-        f"-c default_transaction_read_only={'on' if read_only else 'off'} -c timezone=UTC",
     )
     _wait(connection)
     return connection

@@ -12,14 +12,14 @@ APT_GET = """#!/bin/sh
 case "$1" in
   update) exit 0 ;;
   install) printf '#!/bin/sh\\n' > "{folder}/chromium"; chmod 755 "{folder}/chromium" ;;
-  download) cp "{folder}/prometheus_1_all.deb" . ;;
+  download) cp "{folder}/$3_1_all.deb" . ;;
 esac
 """
 
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder programs are found in: what set-up needs and observers are there, a browser and promtool not."""
+    """The only folder programs are found in: what set-up needs and observers are there, no program of `NEEDED_BY`."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for program in ("sh", "mktemp", "rm", "cp", "chmod", "tar", "dpkg-deb"):
@@ -48,32 +48,38 @@ def test_where_nothing_may_be_installed_the_tests_that_are_skipped_and_the_remed
 ) -> None:
     programs_for_tests.provide(tmp_path / "home", ())
     received = capsys.readouterr().err
-    assert "tests that need chromium, prometheus will be skipped" in received
-    assert "run as root: apt-get update && apt-get install chromium prometheus" in received
+    assert "tests that need chromium, prometheus, pgbouncer will be skipped" in received
+    assert "run as root: apt-get update && apt-get install chromium prometheus pgbouncer" in received
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="makes a Debian package")
-def test_root_gets_the_browser_and_promtool_alone_without_the_server_it_comes_with(
+def test_root_gets_the_browser_and_two_programs_alone_without_the_servers_they_come_with(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tree = tmp_path / "tree"
-    for name in ("promtool", "prometheus"):
-        file = tree / "usr" / "bin" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("#!/bin/sh\n")
-        file.chmod(0o755)
-    (tree / "DEBIAN").mkdir()
-    (tree / "DEBIAN" / "control").write_text(
-        "Package: prometheus\nVersion: 1\nArchitecture: all\nMaintainer: nobody <n@example.org>\nDescription: test\n"
-    )
-    package = path / "prometheus_1_all.deb"
-    subprocess.run(["dpkg-deb", "--build", "-Znone", str(tree), str(package)], check=True, capture_output=True)
+    for name, folder, files in (
+        ("prometheus", "bin", ("promtool", "prometheus")),
+        ("pgbouncer", "sbin", ("pgbouncer", "another")),
+    ):
+        tree = tmp_path / name
+        for each in files:
+            file = tree / "usr" / folder / each
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("#!/bin/sh\n")
+            file.chmod(0o755)
+        (tree / "DEBIAN").mkdir()
+        (tree / "DEBIAN" / "control").write_text(
+            f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: nobody <n@example.org>\nDescription: test\n"
+        )
+        package = path / f"{name}_1_all.deb"
+        subprocess.run(["dpkg-deb", "--build", "-Znone", str(tree), str(package)], check=True, capture_output=True)
     put_apt_get(path, APT_GET.format(folder=path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     programs_for_tests.provide(tmp_path / "home", ())
     assert programs_for_tests.missing(()) == []
     assert programs.promtool() == str(tmp_path / "home" / "tools" / "usr" / "bin" / "promtool")
-    assert sorted(each.name for each in (tmp_path / "home" / "tools").rglob("*") if each.is_file()) == ["promtool"]
+    assert programs.pgbouncer() == str(tmp_path / "home" / "tools" / "usr" / "sbin" / "pgbouncer")
+    got = sorted(each.name for each in (tmp_path / "home" / "tools").rglob("*") if each.is_file())
+    assert got == ["pgbouncer", "promtool"]
     assert "skipped" not in capsys.readouterr().err
 
 
@@ -85,13 +91,13 @@ def test_a_failing_apt_ends_no_test_run(
     programs_for_tests.provide(tmp_path / "home", ())
     received = capsys.readouterr().err
     assert "reading the package lists failed: E: no network" in received
-    assert "tests that need chromium, prometheus will be skipped" in received
+    assert "tests that need chromium, prometheus, pgbouncer will be skipped" in received
 
 
 def test_nothing_is_done_when_everything_is_there(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("chromium", "promtool"):
+    for name in ("chromium", "promtool", "pgbouncer"):
         put_program(path, name)
     programs_for_tests.provide(tmp_path / "home", ())
     assert capsys.readouterr().err == ""
@@ -102,7 +108,7 @@ def test_nothing_is_done_when_everything_is_there(
     "words",
     [
         ["tests/unit/test_nearest.py"],
-        ["tests/integration", "-x"],
+        ["tests/contract", "-x"],
         ["-k", "nearest"],
         ["tests/unit/test_nearest.py::test_browser"],
     ],
@@ -118,8 +124,9 @@ def test_other_tests_get_no_browser_and_no_promtool(
 @pytest.mark.parametrize(
     ("words", "packages"),
     [
-        ([], ["chromium", "prometheus"]),
-        (["tests"], ["chromium", "prometheus"]),
+        ([], ["chromium", "prometheus", "pgbouncer"]),
+        (["tests"], ["chromium", "prometheus", "pgbouncer"]),
+        (["tests/integration"], ["pgbouncer"]),
         (["./tests/e2e/"], ["chromium"]),
         (["-x", "tests/unit/test_alert_rules.py::test_promtool_is_content"], ["prometheus"]),
         (["-k", "browser"], ["chromium"]),

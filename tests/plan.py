@@ -28,6 +28,7 @@ SPARK = tuple(
         "spark_errors",
         "kafka_log",
         "secure_kafka_log",
+        "postgres_by_java",
     )
 )
 DAYS = tuple(

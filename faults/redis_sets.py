@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -121,17 +121,20 @@ class Sentinel(RedisNode):
 class Cluster(RedisSet):
     """Three masters with a third of the slots each, and a replica of each."""
 
-    def __init__(self, folder: Path) -> None:
-        bus_ports = some_free_ports(6)
+    def __init__(self, folder: Path, *, tls: Mapping[str, str] = {}) -> None:
+        """Use TLS among the servers, and for clients at `tls_ports`, where `tls` has the settings of certificates."""
         settings = {"cluster-enabled": "yes", "cluster-node-timeout": str(DOWN_AFTER_MS)}
         settings["repl-ping-replica-period"] = "1"  # a replica is listed to clients once its master has sent something
+        if tls:
+            settings |= {**tls, "tls-cluster": "yes", "tls-replication": "yes"}
+        self._bus_ports, self.tls_ports = some_free_ports(6), some_free_ports(6) if tls else [0] * 6
+        ports = [
+            {"cluster-port": str(bus), "tls-port": str(port)}
+            for bus, port in zip(self._bus_ports, self.tls_ports, strict=True)
+        ]
         super().__init__(
-            [
-                RedisNode(folder / f"node-{number}", settings={**settings, "cluster-port": str(port)})
-                for number, port in enumerate(bus_ports)
-            ]
+            [RedisNode(folder / f"node-{number}", settings=settings | own) for number, own in enumerate(ports)]
         )
-        self._bus_ports = bus_ports
 
     @property
     def url(self) -> str:
@@ -142,8 +145,8 @@ class Cluster(RedisSet):
         """Start it and wait until every server knows who holds what, and every replica follows."""
         for each in self.nodes:
             each.start()
-        for each, bus_port in zip(self.nodes[1:], self._bus_ports[1:], strict=True):
-            _execute(self.nodes[0], "CLUSTER MEET", "127.0.0.1", each.port, bus_port)
+        for each, tls_port, bus_port in zip(self.nodes[1:], self.tls_ports[1:], self._bus_ports[1:], strict=True):
+            _execute(self.nodes[0], "CLUSTER MEET", "127.0.0.1", tls_port or each.port, bus_port)
         until(lambda: all(len(_known(each)) == 6 for each in self.nodes), WHOLE_SECONDS, "all servers have met")
         for number, master in enumerate(self.nodes[:3]):
             _execute(master, "CLUSTER ADDSLOTSRANGE", -(-number * SLOTS // 3), -(-(number + 1) * SLOTS // 3) - 1)

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from faults.redis_sets import RedisSet
+from faults.redis_sets import Cluster, RedisSet
 from faults.waiting import until
 from jobs.child.accounts import account_of, owned_folder
 from jobs.child.process import start
@@ -50,18 +51,33 @@ def secure_redis(rights: Sequence[str]) -> Iterator[tuple[int, Authority]]:
         authority, account = Authority(folder / "certificates"), account_of("redis")
         own: Certified = authority.certify("redis")
         (port,) = some_free_ports(1)
-        tls = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "optional"]
-        files = ["--tls-cert-file", str(own.certificate), "--tls-key-file", str(own.key)]
-        files += ["--tls-ca-cert-file", str(authority.file)]
+        tls = ["--port", "0", "--tls-port", str(port)]
+        tls += [word for name, value in tls_settings(authority, own).items() for word in (f"--{name}", value)]
         users = [word for rule in ("default off", *rights) for word in ("--user", *rule.split())]
         data = owned_folder(folder / "data", account)
-        words = ["--bind", "127.0.0.1", *SAFE, "--dir", str(data), *tls, *files]
+        words = ["--bind", "127.0.0.1", *SAFE, "--dir", str(data), *tls]
         server = Server(port, [*words, *users], folder / "redis.log")
         server.start()
         try:
             yield port, authority
         finally:
             server.kill()
+
+
+def tls_settings(authority: Authority, own: Certified) -> dict[str, str]:
+    """Return the settings by which a server shows its certificate, and believes those that the authority signed."""
+    files = {"tls-cert-file": own.certificate, "tls-key-file": own.key, "tls-ca-cert-file": authority.file}
+    return {"tls-auth-clients": "optional", **{name: str(path) for name, path in files.items()}}
+
+
+@contextmanager
+def secure_cluster() -> Iterator[tuple[Cluster, Authority]]:
+    """Start a Cluster that speaks TLS."""
+    with temporary_folder() as folder:
+        authority = Authority(folder / "certificates")
+        tls = tls_settings(authority, authority.certify("redis"))
+        with running(partial(Cluster, tls=tls)) as cluster:
+            yield cluster, authority
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from speed_layer.redis_connection import connected_async
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader, RedisSegmentStore
 from speed_layer.segments import Applied, Moved
 from tests.certificates import Authority
-from tests.redis_set import running, secure_redis
+from tests.redis_set import running, secure_cluster, secure_redis
 from tests.speed_fakes import FakeRecord
 
 RIGHTS = (
@@ -254,15 +254,18 @@ def test_doctor_reports_a_master_that_nobody_follows_and_a_replica_that_lost_its
     assert lost.remedy
 
 
-def test_users_need_one_more_right_in_a_cluster(cluster: Cluster) -> None:
-    for node in cluster.nodes:
-        with node.client() as client:
-            for rule in RIGHTS:
-                client.execute_command("ACL SETUSER", *rule.split(), "+cluster|slots")
-    with closing(RedisSegmentStore.connect(cluster.url.replace("//", "//speed:pass@"))) as store:
-        assert store.unsafe_settings() == []
-        for partition in range(PARTITION_COUNT):
-            store.reset(partition, position=0, segment=0, replay_until=0)
-        assert store.apply([chunk(0), chunk(0, partition=7)], 1) == [Applied(100, 0), Applied(100, 0)]
-        assert store.now_ms() > 0
-    assert sum(read_async(cluster.url.replace("//", "//api:pass@")).values()) == 200
+def test_a_cluster_speaks_tls_and_its_users_need_one_more_right() -> None:
+    with secure_cluster() as (cluster, authority):
+        for node in cluster.nodes:
+            with node.client() as client:
+                for rule in RIGHTS:
+                    client.execute_command("ACL SETUSER", *rule.split(), "+cluster|slots")
+        place = f"127.0.0.1:{cluster.tls_ports[0]}?ssl_ca_certs={authority.file}"
+        with closing(RedisSegmentStore.connect(f"rediss+cluster://speed:pass@{place}")) as store:
+            assert store.unsafe_settings() == []
+            for partition in range(PARTITION_COUNT):
+                store.reset(partition, position=0, segment=0, replay_until=0)
+            assert store.apply([chunk(0), chunk(0, partition=7)], 1) == [Applied(100, 0), Applied(100, 0)]
+            assert store.now_ms() > 0
+        assert sum(read_async(f"rediss+cluster://api:pass@{place}").values()) == 200
+        assert refusal(f"rediss+cluster://speed:guess@{place}").startswith("Redis refuses this user or password (")

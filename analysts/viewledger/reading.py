@@ -110,7 +110,7 @@ def sql(
 
 
 def _condition(video_id: str | None, start_on: Day | None, end_on: Day | None) -> tuple[str, dict[str, object]]:
-    given = {"video_id": video_id, "start_on": _day(start_on), "end_on": _day(end_on)}
+    given = {"video_id": video_id, "start_on": _day("start_on", start_on), "end_on": _day("end_on", end_on)}
     parts = {
         "video_id": "video_id = :video_id",
         "start_on": "event_day >= :start_on",
@@ -120,24 +120,31 @@ def _condition(video_id: str | None, start_on: Day | None, end_on: Day | None) -
     return ("WHERE " + " AND ".join(parts[name] for name in values) if values else ""), values
 
 
-def _day(day: Day | None) -> date | None:
-    return date.fromisoformat(day) if isinstance(day, str) else day
+def _day(name: str, day: Day | None) -> date | None:
+    try:
+        return date.fromisoformat(day) if isinstance(day, str) else day
+    except ValueError as error:
+        raise QueryError(f"{name} is not a day: {day!r}; give it as 2026-11-24") from error
 
 
 def _version(version: int | None, as_of: Instant | None) -> int:
+    if version is not None and as_of is not None:
+        raise QueryError("version and as_of exclude each other")
+    at = None if as_of is None else _instant(as_of)
     manifests = _manifests()
     published: dict[int, datetime] = {
         each["version"]: datetime.fromisoformat(each["published_at"]) for each in manifests
     }
-    if version is not None and as_of is not None:
-        raise QueryError("version and as_of exclude each other")
     if not published:
         raise QueryError("no version is published yet")
     if version is not None and version not in published:
         raise QueryError(f"version {version} was not published; there are {min(published)} to {max(published)}")
     chosen = version or max(published)
-    if as_of is not None:
-        chosen = _in_force(published, as_of)
+    if at is not None:
+        before = [number for number, published_at in published.items() if published_at < at]
+        if not before:
+            raise QueryError(f"nothing was published by {as_of}; the first version is of {published[min(published)]}")
+        chosen = max(before)
     expired = {each["version"]: each["expired_at"] for each in manifests if each["expired_at"]}
     if chosen in expired:
         next_kept = min(number for number in published.keys() - expired.keys() if number > chosen)
@@ -145,21 +152,18 @@ def _version(version: int | None, as_of: Instant | None) -> int:
     return chosen
 
 
-def _in_force(published: Mapping[int, datetime], as_of: Instant) -> int:
-    before = [number for number, at in published.items() if at < _instant(as_of)]
-    if not before:
-        raise QueryError(f"nothing was published by {as_of}; the first version is of {published[min(published)]}")
-    return max(before)
-
-
 def _instant(as_of: Instant) -> datetime:
     """Return the end of a day, or the instant itself; one without a zone is UTC."""
-    if isinstance(as_of, str):
-        is_day = len(as_of) == len("2026-11-25")
-        as_of = date.fromisoformat(as_of) if is_day else datetime.fromisoformat(as_of)
-    if not isinstance(as_of, datetime):
-        return datetime.combine(as_of + timedelta(days=1), time(), UTC)
-    return as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
+    try:
+        at = as_of
+        if isinstance(at, str):
+            at = date.fromisoformat(at) if len(at) == len("2026-11-25") else datetime.fromisoformat(at)
+        if not isinstance(at, datetime):
+            return datetime.combine(at + timedelta(days=1), time(), UTC)
+    except (ValueError, OverflowError) as error:
+        allowed = "give a day like 2026-11-24, or an instant like 2026-11-24T12:00:00Z"
+        raise QueryError(f"as_of is not a day or an instant: {as_of!r}; {allowed}") from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _manifests() -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def report(demo: Demo, rows: Sequence[ComparedRow], *, seconds: float, kept: boo
     if kept:
         print(f"Look around at {demo.api_url}/portal: sign in with a token from one of these commands.")
         print(f"  ./viewledger token --role creator --payee {demo.sample_payee}")
-        for role in ("finance", "operator", "auditor"):
+        for role in ("finance", "operator", "auditor", "reviewer"):
             print(f"  ./viewledger token --role {role}")
         print("The stack stays up; ./viewledger down stops it.")
     else:

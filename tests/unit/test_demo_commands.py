@@ -39,7 +39,7 @@ def test_a_stack_that_is_kept_comes_with_an_address_and_tokens_that_a_stranger_c
     shown = capsys.readouterr().out
     assert "http://127.0.0.1:7/portal" in shown
     commands = re.findall(r"\./viewledger (token .*)", shown)
-    assert [words.split()[2] for words in commands] == ["creator", "finance", "operator", "auditor"]
+    assert [words.split()[2] for words in commands] == ["creator", "finance", "operator", "auditor", "reviewer"]
     for words in commands:
         ROOT.commands["token"].make_context("token", words.split()[1:])  # each can be read
     report(DONE, [], seconds=1.0, kept=False, as_json=False)

@@ -23,7 +23,9 @@ from ingestion.contract.counting import Received, VideoFacts
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.decoding import decode_view_event
 from ingestion.contract.offsets import LogPlace
+from ingestion.contract.periods import Period
 from ingestion.contract.settled import BilledVideo
+from ingestion.contract.traffic_findings import TrafficFinding
 from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
@@ -115,6 +117,7 @@ class MemoryVersions:
         self.files: dict[str, tuple[int, ArchivedFile]] = {}
         self.replaced: dict[str, int] = {}
         self.removals: dict[int, Removal] = {}
+        self.findings: list[tuple[int, Period, TrafficFinding]] = []
         self.found: list[tuple[str, Reconciliation]] = []
         self.journal: dict[str, RunEntry] = {}
         self.noted: NotedGroups | None = None
@@ -158,6 +161,7 @@ class MemoryVersions:
         archived: Mapping[str, ArchivedFile],
         replaced: Collection[str] = (),
         removal: Removal | None = None,
+        findings: Collection[tuple[Period, TrafficFinding]] = (),
     ) -> None:
         if version.version != len(self.published) + 1:
             raise RefusedError(f"version {version.version} does not follow {len(self.published)}")
@@ -184,6 +188,7 @@ class MemoryVersions:
         self.files |= {path: (version.version, each) for path, each in archived.items()}
         self.replaced |= dict.fromkeys(replaced, version.version)
         self.removals |= {version.version: removal} if removal else {}
+        self.findings += [(version.version, *each) for each in findings]
         entry = self.journal[version.run_id]
         self.journal[version.run_id] = replace(entry, state="published", version=version.version, detail=dict(detail))
 
@@ -270,6 +275,8 @@ class MemoryCatalogue:
     versions: list[dict[str, VideoFacts]] = field(default_factory=list)
     shares: dict[int, list[tuple[str, str, int, date, date]]] = field(default_factory=dict)
     """Version → video, payee, share, from, to."""
+    viewers: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    """Version → payee, their own viewer."""
 
     def latest_version(self) -> int:
         return len(self.versions)

@@ -17,10 +17,13 @@ from batch_layer.run.ports import ArchivedPiece, Branch, Decided, DerivedPiece, 
 from batch_layer.run.run_ports import RunPorts
 from batch_layer.versions.ports import StagedCounts, Staging, VideoCount
 from ingestion.contract.attesting_keys import AttestingKeys
+from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.periods import Period
+from ingestion.contract.traffic_findings import FoundSet, TrafficFinding, findings_hash
 from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
-from ingestion.contract.version import DayRules, PublishedVersion, SeenTraffic
+from ingestion.contract.version import DayRules, PublishedVersion, SeenPeriod, SeenTraffic
 from tests.batch_fakes import (
     Found,
     FoundInChange,
@@ -58,6 +61,8 @@ class FakeWarehouse:
     """The policy of traffic of new days."""
     judged_days: list[tuple[date, ...]] = field(default_factory=list)
     """The days given to each judging of traffic."""
+    judged_periods: list[Period] = field(default_factory=list)
+    """The periods given to each judging by the rules of a period."""
     groups: Sequence[TrafficGroup] = ()
     """Those under review."""
     changed_groups: Collection[TrafficGroup] = ()
@@ -129,6 +134,17 @@ class FakeWarehouse:
         seen = SeenTraffic(piece.end, self.catalogue, settled_until)
         rules = {**piece.branch.rules, **{day: replace(piece.branch.rules[day], seen=seen) for day in days}}
         return JudgedPiece(piece, frozenset(days), rules, 0, 2 * len(days), 0)
+
+    def judge_period(self, piece: ArchivedPiece, period: Period) -> JudgedPiece:
+        self._step("judge_period")
+        self.judged_periods.append(period)
+        rules = piece.branch.rules
+        days = [day for day in period.days() if day in rules and rules[day].period is None]
+        found = FoundSet("crowd_of_weeks", "ann", TrafficOutcome.REVIEW, len(days), "0" * 32)
+        seen = SeenPeriod(period, piece.end, self.catalogue, 1, findings_hash([found]))
+        now = {**rules, **{day: replace(rules[day], period=seen) for day in days}}
+        findings = (TrafficFinding(found, 60, days[0], days[-1], {"days": len(days)}),)
+        return JudgedPiece(piece, frozenset(days), now, 0, len(days), 0, findings=findings)
 
     def groups_under_review(self, base: PublishedVersion) -> Sequence[TrafficGroup]:
         return self.groups

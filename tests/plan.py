@@ -33,7 +33,15 @@ SPARK = tuple(
 )
 DAYS = tuple(
     f"tests/laws/test_{name}_laws.py"
-    for name in ("judged_traffic", "group_evidence", "erasure", "day_rules", "receipt")
+    for name in (
+        "judged_traffic",
+        "period_traffic",
+        "group_evidence",
+        "erasure",
+        "day_rules",
+        "period_rules",
+        "receipt",
+    )
 )
 """Everything that needs Spark in its own process, in three parts of about the same length."""
 

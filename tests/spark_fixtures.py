@@ -170,6 +170,10 @@ class SparkMemoryCatalogue(MemoryCatalogue):
         columns = "video_id string, payee_id string, share_ppm int, from_on date, to_on date"
         return self.spark.createDataFrame(self.shares.get(version, []), columns)
 
+    def payee_viewers(self, version: int) -> DataFrame:
+        assert self.spark is not None
+        return self.spark.createDataFrame(self.viewers.get(version, []), "payee_id string, user_id string")
+
 
 def whole_gate(spark: SparkSession, subject: Subject, run_id: str, folder: Path) -> GateReport:
     """The gate of the product; its library takes two seconds to load, so the first run loads it and no import."""

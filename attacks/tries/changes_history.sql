@@ -40,6 +40,7 @@ INSERT INTO published.reconciliations (version, kind, differences) VALUES (1, 'c
 
 -- releases what nobody released
 UPDATE billing.traffic_decisions SET outcome = 'released';
+UPDATE billing.traffic_findings SET outcome = 'review';
 
 -- answers what somebody else answered
 UPDATE billing.traffic_appeal_answers SET outcome = 'released';

@@ -46,6 +46,22 @@ def days_to_catch_up(
     )
 
 
+def due_periods(
+    rules: Mapping[date, DayRules], settled_until: datetime, allowed_lateness: timedelta, asked: Period | None = None
+) -> tuple[Period, ...]:
+    """Return the periods, in order, whose rules judge now: months that can be billed, and one that was `asked` for.
+
+    Each has days that no rule of a period has judged, and has ended, with the allowed lateness.
+    """
+    open_days = [day for day, each in rules.items() if each.traffic_policy_version and each.period is None]
+    wanted = {_month_of(day) for day in open_days} | ({asked} if asked is not None else set())
+    return tuple(
+        period
+        for period in sorted(wanted, key=lambda each: (each.start_on, each.end_on))
+        if period.end_at + allowed_lateness <= settled_until and any(period.contains(day) for day in open_days)
+    )
+
+
 def days_of_decisions(rules: Mapping[date, DayRules], moved: Collection[date]) -> frozenset[date]:
     """Return the judged days whose rules would have seen other events, now that late events of these days count.
 
@@ -83,10 +99,14 @@ def in_pieces(days: Collection[date], counts: Mapping[date, int], events_max: in
 
 
 def _instants(day: date, allowed_lateness: timedelta) -> tuple[datetime, ...]:
-    next_month = (day.replace(day=1) + timedelta(days=31)).replace(day=1)
-    ends = (_end_of(day), datetime.combine(next_month, time(), UTC))
+    ends = (_end_of(day), _month_of(day).end_at)
     later = (_end_of(day) + max(after, allowed_lateness) for after in AGAIN_AFTER)
     return (*(end + allowed_lateness for end in ends), *later)
+
+
+def _month_of(day: date) -> Period:
+    first_on = day.replace(day=1)
+    return Period(first_on, (first_on + timedelta(days=31)).replace(day=1))
 
 
 def _end_of(day: date) -> datetime:

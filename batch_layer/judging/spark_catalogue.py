@@ -32,6 +32,10 @@ _OWNERS = """
     FROM billing.owners WHERE catalogue_version = %d"""
 
 
+_VIEWERS = """
+    SELECT payee_id, user_id FROM billing.payees WHERE catalogue_version = %d AND user_id IS NOT NULL"""
+
+
 class CatalogueFacts(Protocol):
     """Reads the facts of videos from billing's catalogue."""
 
@@ -50,6 +54,9 @@ class CatalogueFacts(Protocol):
 
         Version 0 has none.
         """
+
+    def payee_viewers(self, version: int) -> DataFrame:
+        """Return `(payee_id, user_id)` for each payee whose own viewer is known. Version 0 has none."""
 
 
 class SparkCatalogueFacts:
@@ -76,3 +83,7 @@ class SparkCatalogueFacts:
         days = {name: F.expr(f"date_from_unix_date({name}_day)") for name in ("from", "to")}
         ranges = [days["from"].alias("from_on"), days["to"].alias("to_on")]
         return found.select("video_id", "payee_id", "share_ppm", *ranges)
+
+    def payee_viewers(self, version: int) -> DataFrame:
+        """See the port."""
+        return read_postgres(self._spark, self._url, _VIEWERS % version, key="payee_id")

@@ -1,4 +1,4 @@
-"""Read what the day rules of traffic see: the events of a day and of the day before, without what day rules said.
+"""Read what the rules of traffic see: the events of a day and of the day before, or of weeks, without what rules said.
 
 The input of a day is a function of the log below its pinned end and of the pinned catalogue: the events of the day and
 of the day before that would be counted if there were no day rules. So the outcomes of one day never decide about
@@ -6,7 +6,7 @@ another, and a rebuild gets the same.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import reduce
@@ -31,6 +31,7 @@ from ingestion.contract.version import SeenTraffic
 JUDGED_DAY = "judged_day"
 _SENT = ("event_id", "event_day", "happened_at", "video_id", "view_duration", "country", "device_type")
 _PERSON = ("user_id", "session_id", "network", "network_kind", "agent", "referrer_host")
+_HASHES = ("network", "agent")
 _ONE = timedelta(days=1)
 
 
@@ -77,17 +78,29 @@ class DayRows:
         for day, each in sorted(seen.items()):
             alike[each.end, each.catalogue_version].append(day)
         found = (self._rows_below(end, days, videos[catalogue]) for (end, catalogue), days in alike.items())
-        by_viewer = reduce(DataFrame.unionByName, found).repartition(JUDGED_DAY, "user_id")
-        return by_viewer.sortWithinPartitions(JUDGED_DAY, "user_id", "happened_at", "event_id", *PLACE)
+        return _by_viewer(reduce(DataFrame.unionByName, found))
+
+    def rows_of_weeks(self, days: Sequence[date], end: OffsetVector, videos: Videos) -> DataFrame:
+        """Return what the rules of a period see on these days, in order; `judged_day` is the last of them.
+
+        Hashes by another key than that of the last day are left out: equal ones would look like two.
+        """
+        known = self._known(days, days, end, videos).withColumn(JUDGED_DAY, F.lit(days[-1]))
+        unlike = [day for day in days if not have_one_key(days[-1], day)]
+        hashes = {name: F.when(~F.col("event_day").isin(unlike), F.col(name)) for name in _HASHES}
+        return _by_viewer(known.withColumns(hashes) if unlike else known)
 
     def _rows_below(self, end: OffsetVector, days: Collection[date], videos: Videos) -> DataFrame:
         near = {day - step * _ONE for day in days for step in (0, 1)}
+        known = self._known(near, days, end, videos)
+        return comparable(known.join(_judged_days(known.sparkSession, days), "event_day"), days)
+
+    def _known(self, near: Collection[date], days: Collection[date], end: OffsetVector, videos: Videos) -> DataFrame:
         persons = on_days(self.stored.viewers, near).select(*PLACE, *_PERSON)
         events = self._would_be_counted(near, days, end).select(*PLACE, *_SENT).join(persons, PLACE, "left")
-        known = events.join(videos.lengths.joinable(), "video_id", "left").join(
+        return events.join(videos.lengths.joinable(), "video_id", "left").join(
             payees_on(videos.owners.rows, near), ["video_id", "event_day"], "left"
         )
-        return comparable(known.join(_judged_days(known.sparkSession, days), "event_day"), days)
 
     def _would_be_counted(self, near: Collection[date], days: Collection[date], end: OffsetVector) -> DataFrame:
         """Return the events of judged days and of those before that would be counted below `end` without day rules.
@@ -113,6 +126,11 @@ class DayRows:
         return first.join(beyond.joinable(), "event_id", "left_anti").unionByName(then_first)
 
 
+def _by_viewer(rows: DataFrame) -> DataFrame:
+    by_viewer = rows.repartition(JUDGED_DAY, "user_id")
+    return by_viewer.sortWithinPartitions(JUDGED_DAY, "user_id", "happened_at", "event_id", *PLACE)
+
+
 def comparable(rows: DataFrame, days: Collection[date]) -> DataFrame:
     """Return what rules of some days see, without hashes of the day before by another key than the day's own.
 
@@ -122,7 +140,7 @@ def comparable(rows: DataFrame, days: Collection[date]) -> DataFrame:
     if not with_another_key:
         return rows
     is_unlike = F.col(JUDGED_DAY).isin(with_another_key) & (F.col("event_day") != F.col(JUDGED_DAY))
-    return rows.withColumns({name: F.when(~is_unlike, F.col(name)) for name in ("network", "agent")})
+    return rows.withColumns({name: F.when(~is_unlike, F.col(name)) for name in _HASHES})
 
 
 def payees_on(owners: DataFrame, days: Collection[date]) -> DataFrame:

@@ -1,6 +1,5 @@
 """Let the day rules of traffic judge event days: their outcomes, and the events that change."""
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -9,7 +8,6 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.errors import RefusedError
 from batch_layer.judging.spark_billability import judge_alone
 from batch_layer.judging.spark_cap import CAPPED, CapRules, capped
 from batch_layer.judging.spark_catalogue import CatalogueFacts
@@ -82,6 +80,11 @@ class DayJudging:
         decided = members.drop("outcome").withColumnRenamed("decided", "outcome")
         return self._compared(members.drop("decided"), decided.select(*self.outcomes.columns))
 
+    def found_changes(self, found: DataFrame) -> OutcomeChanges:
+        """Add outcomes to events that have none."""
+        nothing = with_position(on_days(self.outcomes, self.now)).where(F.lit(False))
+        return self._compared(nothing, found.select(*self.outcomes.columns))
+
     def _compared(self, stored: DataFrame, fresh: DataFrame) -> OutcomeChanges:
         before = stored.withColumn("before", F.struct(*_OUTCOME))
         now = fresh.select(*PLACE, F.col("event_day").alias("now_day"), F.struct(*_OUTCOME).alias("now"))
@@ -116,18 +119,9 @@ class DayJudging:
         return reduce(DataFrame.unionByName, found), reasons
 
     def _by_policy(self, rules: TrafficRules) -> dict[int, list[date]]:
-        known = {each.version for each in rules.policies}
-        found: defaultdict[int, list[date]] = defaultdict(list)
-        for day, each in sorted(self.now.items()):
-            if each.traffic_policy_version not in known:
-                raise RefusedError(
-                    f"version {each.traffic_policy_version} of the traffic policy judges {day}, and no policy of "
-                    "that version is in force; put the rows of billing.policies back"
-                )
-            if each.seen is None:
-                raise ValueError(f"{day} is to be judged without an end")
-            found[each.traffic_policy_version].append(day)
-        return found
+        if unseen := sorted(day for day, each in self.now.items() if each.seen is None):
+            raise ValueError(f"{unseen[0]} is to be judged without an end")
+        return {policy.version: days for policy, days in rules.by_policy(self.now).items()}
 
     def event_changes(
         self, changes: OutcomeChanges, outcomes: DataFrame, rules: "EventRules"

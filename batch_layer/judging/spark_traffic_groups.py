@@ -1,10 +1,11 @@
 """Group the events under review by payee, reason and day, and give the members of decided groups their outcome."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.judging.spark_traffic import is_outcome
@@ -12,7 +13,10 @@ from batch_layer.lake.content import Content
 from batch_layer.lake.spark_content_hash import contents
 from batch_layer.lake.spark_stored import PLACE, on_days
 from ingestion.contract.day_traffic import DECIDED_OUTCOMES, TrafficOutcome
+from ingestion.contract.traffic_findings import FoundSet, findings_hash
 from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
+from ingestion.contract.traffic_reasons import PERIOD_CODES
+from ingestion.contract.version import DayRules, SeenPeriod
 
 GROUP = ("event_day", "reason", "payee_id")
 _SetKey = tuple[date, str, str, TrafficOutcome]
@@ -42,9 +46,39 @@ def decided_members(outcomes: DataFrame, decisions: Collection[TrafficDecision])
     return with_group.join(F.broadcast(wanted), ["event_day", "reason", "group_payee_id"]).drop("group_payee_id")
 
 
-def decided_rows(outcomes: DataFrame) -> DataFrame:
-    """Return the outcomes that people decided."""
-    return outcomes.where(is_outcome(DECIDED_OUTCOMES))
+def given_rows(outcomes: DataFrame) -> DataFrame:
+    """Return the outcomes that the rules of a day do not change: decided by people, or found in a period."""
+    return outcomes.where(is_outcome(DECIDED_OUTCOMES) | _is_of_period())
+
+
+def found_sets(outcomes: DataFrame) -> list[FoundSet]:
+    """Return the sets that rules of a period found, in order. What people decided on was under review then."""
+    found: defaultdict[tuple[str, str, TrafficOutcome], Content] = defaultdict(Content)
+    for (_, reason, payee_id, outcome), content in _sets_of(
+        outcomes.where(_is_of_period()), tuple(TrafficOutcome)
+    ).items():
+        is_invalid = outcome is TrafficOutcome.INVALID
+        found[reason, payee_id, TrafficOutcome.INVALID if is_invalid else TrafficOutcome.REVIEW] += content
+    return sorted(FoundSet(*key, content.row_count, content.text) for key, content in found.items())
+
+
+def other_findings(outcomes: DataFrame, rules: Mapping[date, DayRules]) -> list[str]:
+    """Return a sentence for each period whose found events are not those that a version pins."""
+    days_of: defaultdict[SeenPeriod, list[date]] = defaultdict(list)
+    for day, each in sorted(rules.items()):
+        if each.period is not None:
+            days_of[each.period].append(day)
+    return [
+        f"traffic found in {seen.period} on {len(days)} days: {seen.finding_count} findings with hash "
+        f"{seen.findings_hash}, in the table {len(sets)} with hash {findings_hash(sets)}"
+        for seen, days in days_of.items()
+        for sets in (found_sets(on_days(outcomes, days)),)
+        if (len(sets), findings_hash(sets)) != (seen.finding_count, seen.findings_hash)
+    ]
+
+
+def _is_of_period() -> Column:
+    return F.col("reason").isin(sorted(PERIOD_CODES))
 
 
 def other_sets(outcomes: DataFrame, decisions: Collection[TrafficDecision]) -> list[str]:

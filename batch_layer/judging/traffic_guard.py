@@ -14,7 +14,7 @@ SHARE_MIN = Fraction(1, 20)
 
 @dataclass(frozen=True)
 class DayShares:
-    """The events of a judged day that would be counted without day rules, and those of them with an outcome."""
+    """The events of judged days that would be counted without rules of traffic, and those of them with an outcome."""
 
     event_count: int
     by_reason: Mapping[str, int] = field(default_factory=dict)
@@ -22,6 +22,14 @@ class DayShares:
     def share(self, reason: str) -> Fraction:
         """Return the share of the day's events that a reason has."""
         return Fraction(self.by_reason.get(reason, 0), self.event_count) if self.event_count else Fraction()
+
+
+def reasons_of_too_many(shares: DayShares) -> tuple[str, ...]:
+    """Return the reasons, in order, with more than `SHARE_MIN` of the events of the days that a period's rules judge.
+
+    No period before it says what is usual.
+    """
+    return tuple(reason for reason in sorted(shares.by_reason) if shares.share(reason) > SHARE_MIN)
 
 
 def reasons_to_review(today: DayShares, history: Sequence[DayShares]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from batch_layer.versions.ports import StagedCounts
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.periods import Period
+from ingestion.contract.traffic_findings import TrafficFinding
 from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 from ingestion.contract.version import DayRules, PublishedVersion
 
@@ -73,6 +75,8 @@ class JudgedPiece:
     """Those of them that changed because the catalogue did."""
     moved_days: frozenset[date] = frozenset()
     """The days to which decisions moved late events."""
+    findings: tuple[TrafficFinding, ...] = ()
+    """What the rules of a period found."""
     engine: Any = field(repr=False, compare=False, default=None)
 
 
@@ -134,6 +138,12 @@ class Warehouse(Protocol):
 
         Raises:
             RefusedError: a day was judged by a policy that this program does not know.
+        """
+
+    def judge_period(self, piece: ArchivedPiece, period: Period) -> JudgedPiece:
+        """Let the rules of a period judge those of its days that none has judged, by all events of the branch.
+
+        `piece` is empty. Events of which a rule of a day or a person has said something are left alone.
         """
 
     def groups_under_review(self, base: PublishedVersion) -> Sequence[TrafficGroup]:

@@ -39,6 +39,7 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
             "gaps": {str(partition): gap for partition, gap in judged.gaps.items()},
             "accepted": len(judged.accepted),
             "decided_groups": len(judged.decisions),
+            "findings": len(judged.findings),
             "unknown_countries": judged.unknown_country_count,
             "catalogue_changed": judged.catalogue_changed_count,
             "judged_days": judged.touched_days,
@@ -48,7 +49,7 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
             "verdicts": verdicts,
             "notes": list(notes),
         }
-        ports.versions.publish(version, staged, detail, judged.files)
+        ports.versions.publish(version, staged, detail, judged.files, findings=judged.findings)
         report.append(f"version {version.version}, {staged.video_count:,} videos changed")
         # 8. From here on the version is published. The next run repairs what fails now.
         notes += _after_publishing(ports, version)

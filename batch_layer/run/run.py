@@ -9,7 +9,7 @@ from typing import Any
 from batch_layer.archive.cut import Cut, take_cut
 from batch_layer.errors import AtWorkError, BatchError, DifferenceError, EarlierLayoutError, GateFailedError
 from batch_layer.gate.ports import GateReport
-from batch_layer.judging.due_days import days_of_decisions, days_to_catch_up, due_days
+from batch_layer.judging.due_days import days_of_decisions, days_to_catch_up, due_days, due_periods
 from batch_layer.judging.late_events import newly_accepted
 from batch_layer.reconciling.reconcile import known_differences, reconcile_after_run
 from batch_layer.reconciling.reconciliation import Reconciliation
@@ -31,7 +31,8 @@ def run_once(
 ) -> RunResult:
     """Do one batch run, then reconcile the published version. `begin_at_oldest`: see `take_cut`.
 
-    `judge_period`: judge the traffic of these days by everything that has come, though no instant of theirs is due.
+    `judge_period`: judge the traffic of these days by everything that has come, though no instant of theirs is due, and
+    by the rules of a period, if these have not judged them.
 
     Raises:
         RefusedError: another run is at work, or a precondition does not hold.
@@ -103,8 +104,9 @@ def _steps(
     is_recatalogued = former is not None and ports.warehouse.has_newer_catalogue(former)
     # Days alone start a run, too: the log is settled past an instant of theirs.
     due = _due(ports, former.day_rules if former else {}, cut, judge_period)
+    periods = _due_periods(ports, former.day_rules if former else {}, cut, judge_period)
     is_to_count = bool(ranges or accepted or is_recatalogued)
-    if not (is_to_count or decisions or due):
+    if not (is_to_count or decisions or due or periods):
         ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
         result = RunResult(run_id, "nothing_new", former.version if former else None, uncut_count=cut.uncut_count)
         return replace(result, expiring_group_count=expiry.soon_count, stage_seconds=stages.seconds)
@@ -121,6 +123,8 @@ def _steps(
         # 5. The day rules of traffic see everything that was archived.
         due = _due(ports, judged.branch.rules, cut, judge_period)
         _judge_traffic(ports, stages, judged, due | days_of_decisions(judged.branch.rules, judged.moved_days))
+        for period in _due_periods(ports, judged.branch.rules, cut, judge_period):
+            _judge_period(ports, stages, judged, period)
         return replace(publish(ports, stages, judged), expiring_group_count=expiry.soon_count)
 
 
@@ -162,6 +166,21 @@ def _judge_traffic(ports: RunPorts, stages: Stages, judged: JudgedSoFar, days: f
         judged.reasons_to_review += _newly_reviewed(judged.branch.rules, piece.rules, days)
         notes += [f"many more than usual, so all are for review: {each}" for each in judged.reasons_to_review]
     _add_derived(ports, stages, judged, piece, of="traffic")
+
+
+def _due_periods(
+    ports: RunPorts, rules: Mapping[date, DayRules], cut: Cut, judge_period: Period | None
+) -> tuple[Period, ...]:
+    return due_periods(rules, min(cut.watermarks), ports.allowed_lateness, judge_period)
+
+
+def _judge_period(ports: RunPorts, stages: Stages, judged: JudgedSoFar, period: Period) -> None:
+    warehouse, end = ports.warehouse, judged.cut.end
+    with stages.stage("period") as notes:
+        piece = warehouse.judge_period(warehouse.archive(judged.branch, end, end), period)
+        notes.append(f"{period}: {len(piece.findings)} findings, {piece.replaced_count:,} events changed")
+    judged.findings += [(period, each) for each in piece.findings]
+    _add_derived(ports, stages, judged, piece, of="period")
 
 
 def _decide_traffic(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> None:

@@ -12,6 +12,8 @@ from batch_layer.gate.ports import GateReport
 from batch_layer.run.ports import Branch, JudgedPiece, PieceContents
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace
+from ingestion.contract.periods import Period
+from ingestion.contract.traffic_findings import TrafficFinding
 from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.version import PublishedVersion
 
@@ -76,6 +78,8 @@ class JudgedSoFar:
     """The days to which decisions moved late events."""
     reasons_to_review: list[str] = field(default_factory=list)
     """See `RunResult`."""
+    findings: list[tuple[Period, TrafficFinding]] = field(default_factory=list)
+    """What the rules of each period found."""
     files: dict[str, ArchivedFile] = field(default_factory=dict)
     report: str = ""
 

@@ -69,7 +69,7 @@ class EventJudges:
             removed.count,
             judged.catalogue_changed_count,
             found.moved_days,
-            engine,
+            engine=engine,
         )
 
     def _changed_facts(self, stored: DataFrame, former: int, latest: int) -> FactChanges:

@@ -16,7 +16,7 @@ from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
 from batch_layer.judging.spark_facts import unchanged_facts
 from batch_layer.judging.spark_judging import Rules, Stored, judge
 from batch_layer.judging.spark_traffic import TrafficOfDays, ends_of
-from batch_layer.judging.spark_traffic_groups import decided_rows, other_sets
+from batch_layer.judging.spark_traffic_groups import given_rows, other_findings, other_sets
 from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.aggregates import AGGREGATES
 from batch_layer.lake.content import Content
@@ -122,13 +122,13 @@ class Recount:
             return
         before = {day: each if day in seal.days else replace(each, seen=None) for day, each in rules.items()}
         judges = TrafficJudges(self.traffic_rules, self.catalogue, policies)
-        judges.judge_again(BranchTables(self.tables, self.run_id), before, now, self._decided_rows())
+        judges.judge_again(BranchTables(self.tables, self.run_id), before, now, self._given_rows())
 
-    def _decided_rows(self) -> DataFrame:
-        """Return the outcomes that people decided: an input of the recount, which `differences` compares with them."""
-        if not self.decided.traffic:
+    def _given_rows(self) -> DataFrame:
+        """Return the outcomes that people decided or a period's rules found: inputs, which `differences` compares."""
+        if not (self.decided.traffic or any(each.period for each in self.version.day_rules.values())):
             return self.tables.newest(TRAFFIC_OUTCOMES).where(F.lit(False))
-        return decided_rows(self._published(TRAFFIC_OUTCOMES))
+        return given_rows(self._published(TRAFFIC_OUTCOMES))
 
     def _written_seal(self, seal: SealedRows) -> tuple[Stored, TrafficOfDays]:
         """Write what is not counted again as it was published; return it as what was there before."""
@@ -158,8 +158,9 @@ class Recount:
         Events without raw values must be on record as removed, or nothing says that they were ever sent.
         """
         unrecorded = offset_differences(self._published, self.removals) if self.removals.is_any else []
-        undecided = other_sets(self._published(TRAFFIC_OUTCOMES), self.decided.traffic)
-        return unrecorded or undecided or self._differences()
+        outcomes = self._published(TRAFFIC_OUTCOMES)
+        ungiven = other_sets(outcomes, self.decided.traffic) or other_findings(outcomes, self.version.day_rules)
+        return unrecorded or ungiven or self._differences()
 
     def _differences(self) -> list[Difference]:
         found = []

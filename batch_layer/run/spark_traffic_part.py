@@ -1,4 +1,4 @@
-"""The last part of a run: the day rules of traffic judge the days that are due, by everything that was archived."""
+"""The last parts of a run: rules of traffic judge days and periods that are due, by everything that was archived."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -8,10 +8,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.judging.spark_catalogue import CatalogueFacts
+from batch_layer.judging.spark_day_rows import DayRows
 from batch_layer.judging.spark_day_traffic import DayJudging, EventRules, OutcomeChanges
 from batch_layer.judging.spark_facts import catalogue_of
 from batch_layer.judging.spark_judging import Stored
-from batch_layer.judging.spark_traffic_groups import decided_rows
+from batch_layer.judging.spark_period_traffic import PeriodJudging, findings_of
+from batch_layer.judging.spark_traffic import TrafficOfDays, ends_of
+from batch_layer.judging.spark_traffic_groups import given_rows
 from batch_layer.judging.spark_traffic_guard import TrafficGuard, days_of_history, stored_shares
 from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.spark_changes import TableChanges
@@ -20,9 +23,11 @@ from batch_layer.lake.spark_stored import days_of, on_days
 from batch_layer.lake.tables import EVENTS, TALLY, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
 from batch_layer.run.ports import ArchivedPiece, JudgedPiece
 from batch_layer.run.spark_branch import BranchTables, JudgedRows
+from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.traffic_findings import findings_hash
 from ingestion.contract.traffic_groups import TrafficDecision
-from ingestion.contract.version import DayRules, SeenTraffic
+from ingestion.contract.version import DayRules, SeenPeriod, SeenTraffic
 
 
 @dataclass(frozen=True)
@@ -35,16 +40,16 @@ class TrafficJudges:
     """The counting policy of every event day."""
 
     def judge_again(
-        self, on: BranchTables, before: Mapping[date, DayRules], now: Mapping[date, DayRules], decided: DataFrame
+        self, on: BranchTables, before: Mapping[date, DayRules], now: Mapping[date, DayRules], given: DataFrame
     ) -> dict[str, TableChanges]:
         """Store the outcomes of the days `now` by what is pinned for them, and the events that they change.
 
-        `decided`: the outcomes that people decided.
+        `given`: the outcomes that people decided, or that rules of a period found.
         """
         if not now:
             return {name: on.unchanged(name) for name in (TRAFFIC_OUTCOMES, EVENTS)}
         judging = _judging(on, before, now)
-        return self._written(on, judging, judging.outcome_changes(self.rules, self.catalogue, None, decided))
+        return self._written(on, judging, judging.outcome_changes(self.rules, self.catalogue, None, given))
 
     def _written(self, on: BranchTables, judging: DayJudging, outcomes: OutcomeChanges) -> dict[str, TableChanges]:
         changed = on.replace(TRAFFIC_OUTCOMES, outcomes.removed, outcomes.added)
@@ -76,7 +81,7 @@ class TrafficJudges:
         if not now:
             return _judged(on, piece, {name: on.unchanged(name) for name in (TRAFFIC_OUTCOMES, EVENTS)}, unruled)
         judging = _judging(on, branch.rules, now)
-        outcomes = judging.outcome_changes(self.rules, self.catalogue, guard, decided_rows(on.read(TRAFFIC_OUTCOMES)))
+        outcomes = judging.outcome_changes(self.rules, self.catalogue, guard, given_rows(on.read(TRAFFIC_OUTCOMES)))
         changes = self._written(on, judging, outcomes)
         reviewed = outcomes.reviewed
         now = {day: replace(each, seen=replace(seen, reviewed=reviewed[day])) for day, each in now.items()}
@@ -89,6 +94,27 @@ class TrafficJudges:
         rules = piece.branch.rules
         judging = _judging(on, rules, {each.group.day: rules[each.group.day] for each in decisions})
         return _judged(on, piece, self._written(on, judging, judging.decided_changes(decisions)), {})
+
+    def period_part(self, on: BranchTables, piece: ArchivedPiece, period: Period) -> JudgedPiece:
+        """Let the rules of a period judge those of its days that none has judged; see the port `Warehouse`."""
+        rules, catalogue_version = piece.branch.rules, catalogue_of(piece.branch.rules)
+        days = [
+            day for day in period.days() if (each := rules.get(day)) and each.traffic_policy_version and not each.period
+        ]
+        judging = _judging(on, rules, {day: rules[day] for day in days})
+        source = DayRows(judging.stored, TrafficOfDays(judging.outcomes, ends_of(rules)))
+        found = PeriodJudging(period, days, rules, piece.end, catalogue_version).found(
+            source, self.rules, self.catalogue
+        )
+        findings = findings_of(found.rows)
+        sets = [each.found for each in findings]
+        seen = SeenPeriod(period, piece.end, catalogue_version, len(sets), findings_hash(sets))
+        now = {day: replace(rules[day], period=seen) for day in days}
+        if found.count:
+            changes = self._written(on, judging, judging.found_changes(found.rows))
+        else:
+            changes = {name: on.unchanged(name) for name in (TRAFFIC_OUTCOMES, EVENTS)}
+        return replace(_judged(on, piece, changes, now), findings=findings)
 
 
 def _judging(on: BranchTables, before: Mapping[date, DayRules], now: Mapping[date, DayRules]) -> DayJudging:

@@ -16,17 +16,9 @@ from batch_layer.archive.spark_archive import RecordSource, append_raw, verify_a
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
 from batch_layer.judging.batch_keys import BatchKeys
-from batch_layer.judging.spark_aggregates import (
-    changed_cells,
-    last_totals,
-    rejected_events,
-    verdict_counts,
-)
+from batch_layer.judging.spark_aggregates import changed_cells, last_totals, rejected_events, verdict_counts
 from batch_layer.judging.spark_catalogue import CatalogueFacts
-from batch_layer.judging.spark_facts import (
-    catalogue_of,
-    policies_of,
-)
+from batch_layer.judging.spark_facts import catalogue_of, policies_of
 from batch_layer.judging.spark_traffic_groups import groups_of, undisturbed
 from batch_layer.judging.traffic_rules import NO_TRAFFIC_RULES, TrafficRules
 from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
@@ -58,6 +50,7 @@ from batch_layer.versions.spark_day_changes import day_changes, invalid_changes
 from batch_layer.versions.spark_staging import stage
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 from ingestion.contract.version import PublishedVersion
@@ -147,6 +140,11 @@ class SparkWarehouse:
     def judge_traffic(self, piece: ArchivedPiece, days: Collection[date], settled_until: datetime) -> JudgedPiece:
         """See the port."""
         return self._traffic_judges(piece).part(self._on(piece.branch), piece, days, settled_until)
+
+    @translated
+    def judge_period(self, piece: ArchivedPiece, period: Period) -> JudgedPiece:
+        """See the port."""
+        return self._traffic_judges(piece).period_part(self._on(piece.branch), piece, period)
 
     @translated
     def groups_under_review(self, base: PublishedVersion) -> list[TrafficGroup]:

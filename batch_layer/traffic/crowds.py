@@ -7,7 +7,7 @@ nothing.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -86,13 +86,13 @@ class _Sums:
     expected: list[int]
 
 
-def findings(events: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Finding]:
-    """Yield what is found of crowds."""
+def findings(events: Sequence[DayEvent], policy: TrafficPolicy, kinds: Collection[str] = KINDS) -> Iterator[Finding]:
+    """Yield what is found of crowds of some kinds."""
     fitting = [(each, length_class(each)) for each in events]
     looked_at = [(each, number) for each, number in fitting if number is not None]
     evidence = list(witnesses(looked_at, policy))
     places = {(each.partition, each.offset) for each, _ in evidence}
-    sums = _sums(evidence, policy)
+    sums = _sums(evidence, policy, kinds)
     found = {
         crowd: verdicts for crowd, each in sums.items() if (verdicts := list(tests(each.seen, each.expected, policy)))
     }
@@ -169,7 +169,9 @@ def witnesses(looked_at: Iterable[tuple[DayEvent, int]], policy: TrafficPolicy) 
         yield event, number
 
 
-def _sums(looked_at: Sequence[tuple[DayEvent, int]], policy: TrafficPolicy) -> dict[Crowd, _Sums]:
+def _sums(
+    looked_at: Sequence[tuple[DayEvent, int]], policy: TrafficPolicy, kinds: Collection[str]
+) -> dict[Crowd, _Sums]:
     of_class: dict[int, list[int]] = defaultdict(lambda: [0] * (1 + len(Ends._fields)))
     ended = [(event, number, ends_of(event, policy)) for event, number in looked_at]
     for _, number, ends in ended:
@@ -178,7 +180,7 @@ def _sums(looked_at: Sequence[tuple[DayEvent, int]], policy: TrafficPolicy) -> d
     sums: dict[Crowd, _Sums] = defaultdict(lambda: _Sums([0] * len(Ends._fields), [0] * len(Ends._fields)))
     for event, number, ends in ended:
         expected = ((ends.early + ends.middle) * usual[number][0], *usual[number][1:])
-        for crowd in crowds_of(event):
+        for crowd in (each for each in crowds_of(event) if each[0] in kinds):
             add(sums[crowd].seen, ends)
             add(sums[crowd].expected, expected)
     return sums

@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
-from ingestion.contract.traffic_reasons import ORDER_OF_CODE, DayReason, InvalidClass
+from ingestion.contract.traffic_reasons import ORDER_OF_CODE, InvalidClass, TrafficReason
 
 
 class Finding(NamedTuple):
     """What one rule found of one event. An event may be found more than once, by one rule too."""
 
     place: LogPlace
-    reason: DayReason
+    reason: TrafficReason
     points: int
 
 
@@ -20,7 +20,7 @@ class Total(NamedTuple):
     """What all rules together found of an event."""
 
     outcome: str
-    reason: DayReason
+    reason: TrafficReason
     points: int
 
 
@@ -29,7 +29,7 @@ def totals(findings: Iterable[Finding], policy: TrafficPolicy) -> dict[LogPlace,
 
     Of each class only the strongest reason counts, because reasons of one class look at the same thing.
     """
-    best: dict[LogPlace, dict[InvalidClass, tuple[int, int, DayReason]]] = {}
+    best: dict[LogPlace, dict[InvalidClass, tuple[int, int, TrafficReason]]] = {}
     for place, reason, points in findings:
         most = min(points, REVIEW_POINTS) if reason.code in policy.demoted else points
         mine = best.setdefault(place, {})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from batch_layer.traffic.day_events import DayEvent
 from batch_layer.traffic.findings import Finding
 from ingestion.contract.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
-from ingestion.contract.traffic_reasons import DayReason
+from ingestion.contract.traffic_reasons import DayReason, TrafficReason
 
 SECOND = 1_000_000
 TEN_MINUTES = 600 * SECOND
@@ -147,7 +147,7 @@ def is_left(event: DayEvent) -> bool:
     return length is not None and event.view_duration * 10 < length * 9 and event.view_duration < length - 3
 
 
-def found(views: Iterable[DayEvent], reason: DayReason, points: int) -> Iterator[Finding]:
+def found(views: Iterable[DayEvent], reason: TrafficReason, points: int) -> Iterator[Finding]:
     """Yield one finding for each view."""
     for event in views:
         yield Finding((event.partition, event.offset), reason, points)

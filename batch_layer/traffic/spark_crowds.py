@@ -1,6 +1,6 @@
 """How a crowd's views end, in Spark; the same as `crowds`."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -32,14 +32,14 @@ _LOOKED_AT = (
 )  # fmt: skip
 
 
-def found(rows: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:
-    """Yield findings. `rows` has begun and is_left beside the columns of events."""
+def found(rows: DataFrame, policy: TrafficPolicy, kinds: Collection[str] = KINDS) -> Iterator[DataFrame]:
+    """Yield findings of crowds of some kinds. `rows` has begun and is_left beside the columns of events."""
     ended = _ended(rows, policy)
     looked_at = kept(_with_witnesses(_looked_at(ended), policy).select(*_LOOKED_AT)).rows
-    crowds = kept(_suspicious(looked_at, policy))
+    crowds = kept(_suspicious(looked_at, policy, kinds))
     if not crowds.count:
         return
-    members = _in_crowds(looked_at).join(crowds.joinable(), [*_KEY])
+    members = _in_crowds(looked_at, kinds).join(crowds.joinable(), [*_KEY])
     members = members.join(_viewers(ended), [*VIEWER], "left")
     found_of = F.array_compact(F.array(*(_finding(test) for test in TESTS)))
     yield members.select(*PLACE, F.explode(found_of).alias("found")).select(*PLACE, "found.*")
@@ -73,7 +73,7 @@ def _looked_at(ended: DataFrame) -> DataFrame:
     return ended.where(F.col("length_seconds") >= LENGTHS[0]).withColumn("length_class", number)
 
 
-def _in_crowds(rows: DataFrame) -> DataFrame:
+def _in_crowds(rows: DataFrame, kinds: Collection[str]) -> DataFrame:
     """Return each row once for each crowd that it belongs to, with kind, of and value."""
     nothing = F.lit("")
     crowds = {
@@ -89,7 +89,7 @@ def _in_crowds(rows: DataFrame) -> DataFrame:
         "payee_referrer": ("payee_id", F.coalesce("referrer_host", nothing)),
         "video_hour": ("video_id", floor_of(F.col("begun"), HOUR).cast("string")),
     }
-    numbered = rows.withColumn("number", F.explode(F.array(*(F.lit(each + 1) for each in range(len(KINDS))))))
+    numbered = rows.withColumn("number", F.explode(F.array(*(F.lit(KINDS.index(each) + 1) for each in kinds))))
     number = F.col("number")
     named = {
         "kind": F.elt(number, *(F.lit(kind) for kind in KINDS)),
@@ -125,7 +125,7 @@ def _with_witnesses(looked_at: DataFrame, policy: TrafficPolicy) -> DataFrame:
     return firsts.withColumn("is_witness", F.col("is_first") & is_evidence)
 
 
-def _suspicious(looked_at: DataFrame, policy: TrafficPolicy) -> DataFrame:
+def _suspicious(looked_at: DataFrame, policy: TrafficPolicy, kinds: Collection[str]) -> DataFrame:
     """Return the crowds of which something is found, with the points of each test."""
     seen = looked_at.where("is_witness")
     totals = seen.groupBy(JUDGED_DAY, "length_class").agg(
@@ -142,7 +142,7 @@ def _suspicious(looked_at: DataFrame, policy: TrafficPolicy) -> DataFrame:
     per_class = F.broadcast(
         totals.select(JUDGED_DAY, "length_class", *(value.alias(name) for name, value in usual.items()))
     )
-    crowds = _large(_in_crowds(seen), policy).join(per_class, [JUDGED_DAY, "length_class"])
+    crowds = _large(_in_crowds(seen, kinds), policy).join(per_class, [JUDGED_DAY, "length_class"])
     expected = [F.sum((F.col("early") + F.col("middle")) * F.col("usual_early")).alias("expected_early")]
     expected += [F.sum(f"usual_{each}").alias(f"expected_{each}") for each in _ENDS[1:]]
     sums = crowds.groupBy(*_KEY).agg(*(F.sum(each).alias(each) for each in _ENDS), *expected)

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.traffic import spark_acting_as_one, spark_crowds, spark_one_viewer, spark_origins
 from batch_layer.traffic.one_viewer import SECOND
-from batch_layer.traffic.spark_findings import nothing, outcomes
+from batch_layer.traffic.spark_findings import IS_OF_DAY, nothing, outcomes
 from ingestion.contract.traffic_policy import TrafficPolicy
 
 SCHEMA = """
@@ -24,11 +24,16 @@ def day_outcomes(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
     day rules. One plan judges all days, and rows of different judged days never meet: every group, order and join has
     the judged day in its key. They are read several times, so the caller keeps them.
     """
+    timed = with_times(rows)
+    rooms = (spark_one_viewer, spark_acting_as_one, spark_crowds, spark_origins)
+    found = chain.from_iterable(room.found(timed, policy) for room in rooms)
+    return outcomes((each.where(IS_OF_DAY) for each in chain([nothing(timed)], found)), policy)
+
+
+def with_times(rows: DataFrame) -> DataFrame:
+    """Return rows with begun and ended, in microseconds since 1970, and is_left: the view ended before its video."""
     begun = F.unix_micros("happened_at")
     seconds = F.col("view_duration").cast("bigint")
     length = F.col("length_seconds").cast("bigint")
     is_left = F.coalesce((seconds * 10 < length * 9) & (seconds < length - 3), F.lit(False))
-    timed = rows.withColumns({"begun": begun, "ended": begun + seconds * SECOND, "is_left": is_left})
-    rooms = (spark_one_viewer, spark_acting_as_one, spark_crowds, spark_origins)
-    found = chain.from_iterable(room.found(timed, policy) for room in rooms)
-    return outcomes(chain([nothing(timed)], found), policy)
+    return rows.withColumns({"begun": begun, "ended": begun + seconds * SECOND, "is_left": is_left})

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.lake.spark_kept import kept
 from ingestion.contract.traffic_policy import INVALID_POINTS, REVIEW_POINTS, TrafficPolicy
-from ingestion.contract.traffic_reasons import ORDER_OF_CODE, DayReason
+from ingestion.contract.traffic_reasons import ORDER_OF_CODE, RULE_REASONS, TrafficReason
 
 JUDGED_DAY = "judged_day"
 """The day under whose rules a row is seen: an event is seen by those of its own day and those of the next."""
@@ -18,7 +18,7 @@ PLACE = ("partition", "offset", "event_day", JUDGED_DAY)
 
 
 def findings(
-    rows: DataFrame, groups: DataFrame, keys: Sequence[str], reason: DayReason, *, where: str = "true"
+    rows: DataFrame, groups: DataFrame, keys: Sequence[str], reason: TrafficReason, *, where: str = "true"
 ) -> Iterator[DataFrame]:
     """Yield a finding for each row of groups, given with their points; nothing where there is no group.
 
@@ -49,14 +49,14 @@ def nothing(rows: DataFrame) -> DataFrame:
 
 
 def outcomes(found: Iterable[DataFrame], policy: TrafficPolicy) -> DataFrame:
-    """Return the outcome of each event of a judged day that has one."""
-    rows = reduce(DataFrame.unionAll, (each.where(IS_OF_DAY) for each in found))
+    """Return the outcome of each event that has one."""
+    rows = reduce(DataFrame.unionAll, found)
     if policy.demoted:
         is_demoted = F.col("reason").isin(sorted(policy.demoted))
         rows = rows.withColumn(
             "points", F.when(is_demoted, F.least("points", F.lit(REVIEW_POINTS))).otherwise(F.col("points"))
         )
-    facts = [(each.code, each.its_class.value, -ORDER_OF_CODE[each.code]) for each in DayReason]
+    facts = [(each.code, each.its_class.value, -ORDER_OF_CODE[each.code]) for each in RULE_REASONS]
     known = ", ".join(f"'{code}', named_struct('its_class', '{its}', 'rank', {rank})" for code, its, rank in facts)
     rows = rows.withColumn("known", F.element_at(F.expr(f"map({known})"), F.col("reason")))
     strongest = F.max(F.struct("points", "known.rank", "reason"))

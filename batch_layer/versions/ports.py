@@ -9,6 +9,8 @@ from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.removals import Removal
 from batch_layer.versions.day_changes import DayChange, InvalidChange
 from ingestion.contract.offsets import LogPlace
+from ingestion.contract.periods import Period
+from ingestion.contract.traffic_findings import TrafficFinding
 from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.version import PublishedVersion
 
@@ -100,8 +102,11 @@ class VersionStore(Protocol):
         archived: Mapping[str, ArchivedFile],
         replaced: Collection[str] = (),
         removal: Removal | None = None,
+        findings: Collection[tuple[Period, TrafficFinding]] = (),
     ) -> None:
         """Publish in one transaction: the version, the run's staged rows, its files, the pointer, the run's end.
+
+        `findings`: what the rules of periods found, which the days of the version pin.
 
         `replaced`: files of raw events whose rows are now in those that were archived, or were removed by `removal`.
 

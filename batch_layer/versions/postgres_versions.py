@@ -17,10 +17,13 @@ from batch_layer.lake.postgres_connection import connected
 from batch_layer.lake.postgres_errors import translated
 from batch_layer.versions.ports import RunEntry, StagedCounts
 from batch_layer.versions.postgres_copy import copy_rows
+from batch_layer.versions.postgres_findings import store_findings
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.periods import Period
 from ingestion.contract.refusals import is_refusal
+from ingestion.contract.traffic_findings import TrafficFinding
 from ingestion.contract.traffic_groups import TrafficDecision
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion, rules_of
@@ -135,6 +138,7 @@ class PostgresVersionStore:
         archived: Mapping[str, ArchivedFile],
         replaced: Collection[str] = (),
         removal: Removal | None = None,
+        findings: Collection[tuple[Period, TrafficFinding]] = (),
     ) -> None:
         """See the port."""
         with translated(), self._connection, self._connection.cursor() as cursor:
@@ -146,6 +150,7 @@ class PostgresVersionStore:
                     _row(version),
                 )
                 _take_staged(cursor, version, staged)
+                store_findings(cursor, version.version, findings)
                 _put_on_record(cursor, version.version, archived)
                 if removal is not None:
                     _record_removal(cursor, version.version, removal)

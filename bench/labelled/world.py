@@ -66,12 +66,15 @@ class World:
     last_day: date = date(2026, 11, 20)
     size: int = 40_000
     """About how many events ordinary people cause."""
+    days: int = DAYS
     events: list[DayEvent] = field(default_factory=list)
     labels: dict[str, Label] = field(default_factory=dict)
+    owners: list[tuple[str, str]] = field(default_factory=list)
+    """The payees whose own viewer is known, with that viewer."""
 
     def __post_init__(self) -> None:
         self.rng = self.stream("world")
-        self.begin = datetime.combine(self.last_day, datetime.min.time(), UTC) - timedelta(days=DAYS - 1)
+        self.begin = datetime.combine(self.last_day, datetime.min.time(), UTC) - timedelta(days=self.days - 1)
         self.videos = self._videos()
         self.by_payee: dict[str, list[Video]] = {}
         for video in self.videos:
@@ -140,7 +143,7 @@ class World:
     def evening(self, rng: random.Random, country: str) -> float:
         """Return seconds from the begin at which people of a country watch."""
         local = rng.choices(range(24), BY_HOUR)[0] * 3_600 + rng.random() * 3_600
-        return rng.randrange(DAYS) * DAY_SECONDS + (local - COUNTRIES[country][1] * 3_600) % DAY_SECONDS
+        return rng.randrange(self.days) * DAY_SECONDS + (local - COUNTRIES[country][1] * 3_600) % DAY_SECONDS
 
     def watched(self, rng: random.Random, length: int) -> int:
         """Return how long somebody watches: many leave soon, many see it to its end, the longer the fewer."""

@@ -67,6 +67,7 @@ NOTED = (
     Noted("contract", "billing.rate_cards", *_by_number("contract_version")),
     Noted("policy", "billing.policies", _POLICY_KEY, f"t.kind = split_part(j.key, ' ', 1) AND {_POLICY_KEY} = j.key"),
     Noted("traffic_decision", "billing.traffic_decisions", *_by_number("decision_id")),
+    Noted("traffic_finding", "billing.traffic_findings", *_by_number("finding_id")),
     Noted("traffic_appeal", "billing.traffic_appeals", *_by_text("appeal_id")),
     Noted("traffic_appeal_answer", "billing.traffic_appeal_answers", *_by_text("appeal_id")),
     Noted("run", "billing.runs", *_by_text("run_id")),

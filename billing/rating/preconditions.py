@@ -70,9 +70,10 @@ def _unsettled(period: Period, version: PublishedVersion, allowed_lateness: time
 
 
 def unjudged_days(period: Period, day_rules: Mapping[date, DayRules]) -> list[date]:
-    """Return the days of a period that a traffic policy rules and no rule has judged, in order."""
+    """Return the days of a period that a traffic policy rules and no rule of a day, or of a period, has judged."""
     known = [(day, day_rules[day]) for day in period.days() if day in day_rules]
-    return [day for day, rules in known if rules.traffic_policy_version and rules.seen is None]
+    ruled = [(day, rules) for day, rules in known if rules.traffic_policy_version]
+    return [day for day, rules in ruled if rules.seen is None or rules.period is None]
 
 
 def _unjudged(period: Period, version: PublishedVersion) -> list[Failure]:

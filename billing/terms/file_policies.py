@@ -10,7 +10,7 @@ from billing.terms.file_yaml import read_checked, strict_validator
 from ingestion.contract.policy import CountingPolicy, counting_policy
 from ingestion.contract.requests import FileRefusedError
 from ingestion.contract.traffic_policy import THRESHOLDS, TrafficPolicy, bounds_of, contradictions
-from ingestion.contract.traffic_reasons import DayReason
+from ingestion.contract.traffic_reasons import RULE_REASONS
 
 PROPOSED_VERSION = 0
 """No policy in force has this version."""
@@ -23,7 +23,7 @@ def _threshold_schema(name: str) -> dict[str, Any]:
     return {"type": "integer", "minimum": least, "maximum": most}
 
 
-_DEMOTED = {"type": "array", "uniqueItems": True, "items": {"enum": [each.code for each in DayReason]}}
+_DEMOTED = {"type": "array", "uniqueItems": True, "items": {"enum": [each.code for each in RULE_REASONS]}}
 _TRAFFIC_VALIDATOR = strict_validator(
     {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from ingestion.contract.agent_lists import ListsInForce, finder, lists_in_force, remover, shipped_lists
 from ingestion.contract.event import ViewEvent
-from ingestion.contract.traffic_reasons import DayReason, InvalidClass, TrafficReason
+from ingestion.contract.traffic_reasons import RULE_REASONS, InvalidClass, TrafficReason
 
 INVALID_SINCE_CONTRACT = 3
 """The version of the event contract that has this verdict first."""
@@ -43,7 +43,7 @@ class InvalidReason(TrafficReason):
     )
 
 
-CLASS_OF_CODE = {each.code: each.its_class for each in (*InvalidReason, *DayReason)}
+CLASS_OF_CODE = {each.code: each.its_class for each in (*InvalidReason, *RULE_REASONS)}
 """Of general and of day reasons."""
 
 

@@ -1,4 +1,4 @@
-"""The thresholds of the day rules, by version and first day. Nobody who is paid may know those in force.
+"""The thresholds of the rules of traffic, by version and first day. Nobody who is paid may know those in force.
 
 All are whole numbers, so that a policy can be written, hashed and read back as it is. A ratio is how many times the
 expected number was found, or the found one was expected. Policies are rows of the database (`billing.policies`), which
@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
-from ingestion.contract.traffic_reasons import DayReason
+from ingestion.contract.traffic_reasons import ORDER_OF_CODE
 
 TRAFFIC = "traffic"
 """The kind of these policies among all."""
@@ -113,10 +113,32 @@ class TrafficPolicy:
     lonely_least_review: int = 30
     lonely_least_invalid: int = 60
 
+    # a period
+    period_days: int = 28
+    """The rules of a period look at no fewer days, the last of which is the period's; 0: there are none."""
+    even_days: int = 14
+    """On how many days in a row a viewer must have been there."""
+    even_views: int = 3
+    """How many views a day that must be: one lesson or episode a day is what people do."""
+    even_ratio_review: int = 6
+    even_ratio_invalid: int = 12
+    """By chance the variance of a number is its mean: this many times less is a program's."""
+    ring_views: int = 40
+    ring_days: int = 10
+    ring_repeats: int = 3
+    """How often each video was watched: payees who like one another's videos watch them once."""
+    weeks_witness_views_max: int = 2
+    """As `witness_views_max`, for all days together: what one person does for weeks is a habit."""
+    weeks_viewer_views_max: int = 20
+    """Who saw more of one payee than this does not belong to a crowd: these views are one habit."""
+
 
 THRESHOLDS = tuple(each.name for each in fields(TrafficPolicy) if each.type is int and each.name != "version")
 """The names of all numbers of a policy."""
-MAY_BE_ZERO = frozenset({"script_spread_seconds"})
+_PERIOD = ("period_days", "even_", "ring_", "weeks_")
+OF_PERIODS = frozenset(name for name in THRESHOLDS if name.startswith(_PERIOD))
+"""The numbers of the rules of a period: a policy has all of them or, like those of before, none."""
+MAY_BE_ZERO = frozenset({"script_spread_seconds", "period_days"})
 PER_CENT = frozenset({"lockstep_share", "turn_overlap_share"})
 SHIPPED = TrafficPolicy(version=1, effective_from_on=date(1970, 1, 1))
 """The values of the first policy of an installation, and those that a first proposal leaves out."""
@@ -133,16 +155,18 @@ def traffic_policy(version: int, first_on: date, document: Mapping[str, Any]) ->
     Raises:
         ValueError: it has other values than this program knows, so a program of another release wrote it.
     """
-    if document.keys() != {"demoted", *THRESHOLDS}:
-        names = ", ".join(sorted(document.keys() ^ {"demoted", *THRESHOLDS}))
+    known = {"demoted", *THRESHOLDS}
+    if document.keys() not in (known, known - OF_PERIODS):
+        names = ", ".join(sorted(document.keys() ^ known))
         raise ValueError(f"traffic policy {version} has other values than this program knows: {names}")
-    numbers = {name: document[name] for name in THRESHOLDS}
+    numbers = {"period_days": 0} | {name: document[name] for name in THRESHOLDS if name in document}
     return TrafficPolicy(version, first_on, frozenset(document["demoted"]), **numbers)
 
 
 def traffic_document(policy: TrafficPolicy) -> dict[str, Any]:
     """Return the values of a policy, without its version and first day, as its record has them."""
-    return {"demoted": sorted(policy.demoted)} | {name: getattr(policy, name) for name in THRESHOLDS}
+    names = [name for name in THRESHOLDS if policy.period_days or name not in OF_PERIODS]
+    return {"demoted": sorted(policy.demoted)} | {name: getattr(policy, name) for name in names}
 
 
 def contradictions(policy: TrafficPolicy) -> list[str]:
@@ -158,6 +182,6 @@ def contradictions(policy: TrafficPolicy) -> list[str]:
         if name.endswith("_invalid") and "_times_" not in name and getattr(policy, name) < getattr(policy, review):
             text = f"{name} is {getattr(policy, name)} and {review} {getattr(policy, review)}"
             found.append(f"{text}; what is invalid must be at least what is reviewed")
-    if unknown := policy.demoted - {each.code for each in DayReason}:
-        found.append(f"demoted names {', '.join(sorted(unknown))}; it must name codes of rules of the day")
+    if unknown := policy.demoted - ORDER_OF_CODE.keys():
+        found.append(f"demoted names {', '.join(sorted(unknown))}; it must name codes of rules")
     return found

@@ -1,4 +1,4 @@
-"""Why the day rules of traffic doubt an event, and the classes that payees see of all reasons."""
+"""Why the rules of traffic doubt an event, and the classes that payees see of all reasons."""
 
 from enum import Enum, StrEnum
 
@@ -109,5 +109,28 @@ class DayReason(TrafficReason):
     )
 
 
-ORDER_OF_CODE = {each.code: number for number, each in enumerate(DayReason)}
+class PeriodReason(TrafficReason):
+    """Why the rules of a period doubt an event: what shows only over weeks."""
+
+    EVEN_DAYS = (
+        "even_days",
+        InvalidClass.ROBOT,
+        "One viewer left as many videos of one payee before their end on every day, for weeks",
+    )
+    PAYEES_IN_A_RING = (
+        "payees_in_a_ring",
+        InvalidClass.COORDINATED,
+        "Payees watched the same videos of one another again and again, for weeks",
+    )
+    CROWD_OF_WEEKS = (
+        "crowd_of_weeks",
+        InvalidClass.UNNATURAL,
+        "Over weeks, the views of many viewers of one payee end as those of no audience do",
+    )
+
+
+RULE_REASONS: tuple[TrafficReason, ...] = (*DayReason, *PeriodReason)
+"""Those of all rules that look at many events."""
+PERIOD_CODES = frozenset(each.code for each in PeriodReason)
+ORDER_OF_CODE = {each.code: number for number, each in enumerate(RULE_REASONS)}
 """Of two reasons with equal points the first one is named."""

@@ -8,6 +8,7 @@ from typing import Any
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import BEFORE_VERSIONS, EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
+from ingestion.contract.periods import Period
 from ingestion.contract.traffic_groups import TrafficDecision
 
 
@@ -25,6 +26,36 @@ class SeenTraffic:
 
 
 @dataclass(frozen=True)
+class SeenPeriod:
+    """What the rules of a period saw when they judged the period of an event day, and what they found in it."""
+
+    period: Period
+    end: OffsetVector
+    """They saw the events below it."""
+    catalogue_version: int
+    finding_count: int
+    findings_hash: str
+    """Of what was found on all days that were judged together; see `findings_hash`."""
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any], topic: str) -> "SeenPeriod":
+        """Parse the output of `to_json`."""
+        end = OffsetVector(topic, tuple(document["ends"]))
+        found = (document["findings"], document["findings_hash"])
+        return cls(Period.parse(document["days"]), end, document["catalogue_version"], *found)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {
+            "days": str(self.period),
+            "ends": list(self.end.ends),
+            "catalogue_version": self.catalogue_version,
+            "findings": self.finding_count,
+            "findings_hash": self.findings_hash,
+        }
+
+
+@dataclass(frozen=True)
 class DayRules:
     """The rules that an event day was last judged with."""
 
@@ -35,18 +66,21 @@ class DayRules:
     """The policy of the day rules of traffic; 0: there are none for this day."""
     seen: SeenTraffic | None = None
     """None while no day rule has judged the day."""
+    period: SeenPeriod | None = None
+    """None while the rules of a period have not judged the day's; they do so once."""
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], topic: str) -> "DayRules":
         """Parse the output of `to_json`, or that of a release without rules of traffic."""
         traffic = document.get("traffic", {"policy_version": 0})
         seen = None
+        period = SeenPeriod.from_json(traffic["period"], topic) if "period" in traffic else None
         if "ends" in traffic:
             end = OffsetVector(topic, tuple(traffic["ends"]))
             settled_until = datetime.fromisoformat(traffic["settled_until"])
             reviewed = tuple(traffic.get("reviewed", ()))
             seen = SeenTraffic(end, traffic["catalogue_version"], settled_until, reviewed)
-        return cls(document["policy_version"], document["catalogue_version"], traffic["policy_version"], seen)
+        return cls(document["policy_version"], document["catalogue_version"], traffic["policy_version"], seen, period)
 
     def to_json(self) -> dict[str, Any]:
         """Return the rules as a JSON object; a day without rules of traffic has no `traffic`."""
@@ -64,6 +98,8 @@ class DayRules:
             }
             if self.seen.reviewed:
                 document["traffic"]["reviewed"] = list(self.seen.reviewed)
+        if self.period is not None:
+            document["traffic"]["period"] = self.period.to_json()
         return document
 
 

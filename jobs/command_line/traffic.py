@@ -50,7 +50,7 @@ TRAFFIC = CommandGroup(
             JSON,
         ),
     ),
-    Command("report", "jobs.commands.traffic:report", "list the decisions and the versions that apply them", JSON),
+    Command("report", "jobs.commands.traffic:report", "list what was found in periods, and the decisions", JSON),
     CommandGroup(
         "policy",
         "the policy of traffic: its versions, and the proposal and approval of the next one",

@@ -6,12 +6,14 @@ from typing import Any
 
 from billing.books.group_decisions import StoredDecision, decide_group
 from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions
+from billing.books.postgres_traffic_findings import PostgresTrafficFindings
 from billing.postgres_session import connector
 from billing.reviewed_groups import MoneyAtStake, money_at_stake
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.traffic_groups import ReviewedGroup, TrafficGroup
 from jobs.commands.billing.tables import aligned
+from jobs.commands.billing.traffic_findings import finding_document, findings_text
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.servers import POSTGRES_URL
@@ -69,9 +71,11 @@ def decide(
 
 @billing_work
 def report(environ: Mapping[str, str], *, as_json: bool) -> ExitCode:
-    """Print every decision, and the version that applied it."""
-    found = _decisions(environ).all()
-    show({"decisions": [_decision_document(each) for each in found]}, lambda: _report_text(found), as_json=as_json)
+    """Print what the rules of periods found, every decision, and the versions that applied them."""
+    decided = _decisions(environ).all()
+    found = PostgresTrafficFindings(billing_connector(environ, REVIEWER_ROLE)).all()
+    document = {"findings": list(map(finding_document, found)), "decisions": list(map(_decision_document, decided))}
+    show(document, lambda: f"{findings_text(found)}\n\n{_report_text(decided)}", as_json=as_json)
     return ExitCode.OK
 
 

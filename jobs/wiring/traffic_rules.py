@@ -1,4 +1,4 @@
-"""Wire the day rules of traffic: every policy that is in force, and the days that they rule."""
+"""Wire the rules of traffic: every policy that is in force, and the days that they rule."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from batch_layer.errors import RefusedError
 from batch_layer.judging.traffic_rules import TrafficPolicyDays, TrafficRules
 from ingestion.contract.traffic_policy import TrafficPolicy
-from ingestion.contract.traffic_reasons import DayReason
+from ingestion.contract.traffic_reasons import RULE_REASONS
 from jobs.settings.declared.pipeline import TRAFFIC_RULED_FROM
 
 if TYPE_CHECKING:
@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 def traffic_rules(policies: Sequence[TrafficPolicy]) -> TrafficRules:
     """Return the rules with the policies in force. Without any, no new day is judged."""
     from batch_layer.traffic.spark_day_rules import day_outcomes
+    from batch_layer.traffic.spark_period_rules import period_outcomes
 
     by_version = {policy.version: policy for policy in policies}
 
     def outcomes(rows: "DataFrame", policy_version: int) -> "DataFrame":
         return day_outcomes(rows, by_version[policy_version])
 
-    days = [TrafficPolicyDays(each.version, each.effective_from_on) for each in policies]
-    sentences: Mapping[str, str] = {each.code: each.sentence for each in DayReason}
-    return TrafficRules(days, outcomes, sentences)
+    def of_period(rows: "DataFrame", payee_viewers: "DataFrame", policy_version: int) -> "DataFrame":
+        return period_outcomes(rows, payee_viewers, by_version[policy_version])
+
+    days = [TrafficPolicyDays(each.version, each.effective_from_on, each.period_days) for each in policies]
+    sentences: Mapping[str, str] = {each.code: each.sentence for each in RULE_REASONS}
+    return TrafficRules(days, outcomes, of_period, sentences)
 
 
 def refuse_unruled(ruled_from: date | None, policies: Sequence[TrafficPolicy]) -> None:

@@ -14,12 +14,17 @@ from batch_layer.versions.ports import RunEntry, StagedCounts, Staging, VersionS
 from batch_layer.versions.postgres_labels import label_version, labels
 from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
+from billing.books.postgres_traffic_findings import PostgresTrafficFindings
+from billing.postgres_session import connector
 from faults.waiting import until
 from ingestion.contract.attesting_keys import AttestingKeys
+from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.periods import Period
+from ingestion.contract.traffic_findings import FoundSet, TrafficFinding, findings_hash
 from ingestion.contract.unavailable import UnavailableError
-from ingestion.contract.version import DayRules, PublishedVersion, SeenTraffic
+from ingestion.contract.version import DayRules, PublishedVersion, SeenPeriod, SeenTraffic
 from serving_layer.portal.postgres_operations import PostgresOperations
 from tests.batch_fakes import MemoryVersions
 from tests.billing_postgres import own_database
@@ -33,12 +38,21 @@ class Stores:
 
     versions: VersionStore
     staging: Staging
+    url: str = ""
+    """Of the database, if there is one."""
 
     def publish(
         self, number: int, counts: Mapping[str, tuple[int, int]] | None = None, days: Iterable[DayChange] = ()
     ) -> None:
         self.begin(number)
         self.versions.publish(version(number), self.stage(number, counts or {}, days), {"archived": 5}, {})
+
+    def findings(self) -> list[tuple[int, Period, TrafficFinding]]:
+        if isinstance(self.versions, MemoryVersions):
+            return self.versions.findings
+        return [
+            (each.version, each.period, each.finding) for each in PostgresTrafficFindings(connector(self.url)).all()
+        ]
 
     def begin(self, number: int) -> None:
         self.versions.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
@@ -60,7 +74,7 @@ def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
         return
     server_url = request.getfixturevalue("postgres_url")
     with own_database(server_url, with_versions=False) as url, closing(PostgresVersionStore(url)) as postgres:
-        yield Stores(postgres, PostgresStaging(url))
+        yield Stores(postgres, PostgresStaging(url), url)
 
 
 @pytest.fixture
@@ -318,3 +332,22 @@ def test_a_version_that_is_not_published_gets_no_name_and_one_that_was_given_sta
         with pytest.raises(psycopg2.DatabaseError, match=r"version_labels is append-only"):
             asked(published, change)
     assert labels(published) == {2: "kept"}
+
+
+def test_what_was_found_is_stored_with_the_version_that_pins_it_or_not_at_all(stores: Stores) -> None:
+    period = Period(date(2026, 11, 1), date(2026, 12, 1))
+    found = FoundSet("crowd_of_weeks", "ann", TrafficOutcome.REVIEW, 3, "1f" * 16)
+    finding = TrafficFinding(found, 60, date(2026, 11, 3), date(2026, 11, 20), {"days": 2, "viewers": 3})
+    pinned = SeenPeriod(period, OffsetVector("video-views", (1, 2)), 4, 1, findings_hash([found]))
+    stores.publish(1)
+    rules = {NOON.date(): DayRules(1, 4, 2, SeenTraffic(OffsetVector("video-views", (1, 2)), 4, NOON), pinned)}
+    stores.begin(2)
+    staged = stores.stage(2, {})
+    with pytest.raises(RefusedError):
+        stores.versions.publish(replace(version(2), version=7), staged, {}, {}, findings=[(period, finding)])
+    assert stores.findings() == []
+    stores.versions.publish(replace(version(2), day_rules=rules), staged, {}, {}, findings=[(period, finding)])
+    current = stores.versions.current()
+    assert current is not None
+    assert current.day_rules == rules
+    assert stores.findings() == [(2, period, finding)]

@@ -313,3 +313,38 @@ def test_only_the_role_of_decisions_writes_one_and_nobody_changes_it(office: Off
         assert cursor.fetchone() == (1,)
         cursor.execute("SELECT login FROM billing.traffic_decisions")
         assert cursor.fetchone() == (login_of(office.reviewer),)
+
+
+FINDING = """
+    INSERT INTO billing.traffic_findings (version, start_on, end_on, rule, invalid_class, payee_id, outcome, points,
+        first_on, last_on, event_count, set_hash, evidence)
+    VALUES (9, '2026-11-01', '2026-12-01', 'crowd_of_weeks', 'unnatural', 'ann', '{outcome}', 60, '2026-11-02',
+        '{last_on}', 7, '1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f', '{{"days": 3, "viewers": 1200}}')"""
+
+
+def test_only_the_pipeline_adds_what_rules_of_a_period_found_and_nobody_changes_it(office: Office) -> None:
+    assert office.document("report")["findings"] == []
+    finding = FINDING.format(outcome="review", last_on="2026-11-30")
+    with role_logins(office.url) as logins:
+        for role, url in logins.items():
+            if role != "viewledger_pipeline":
+                with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                    administer(url, finding)
+        administer(logins["viewledger_pipeline"], finding)
+        for wrong in ({"outcome": "review"}, {"outcome": "released"}, {"outcome": "invalid", "last_on": "2026-12-01"}):
+            with pytest.raises(psycopg2.IntegrityError):
+                administer(logins["viewledger_pipeline"], FINDING.format(**{"last_on": "2026-11-30", **wrong}))
+        for statement in ("DELETE FROM billing.traffic_findings", "UPDATE billing.traffic_findings SET points = 1"):
+            for url in (logins["viewledger_pipeline"], office.url):
+                with pytest.raises(psycopg2.Error):
+                    administer(url, statement)
+    (found,) = office.document("report")["findings"]
+    assert (found["period"], found["payee_id"], found["rule"]) == ("2026-11-01/2026-12-01", "ann", "crowd_of_weeks")
+    assert (found["outcome"], found["points_most"], found["event_count"], found["version"]) == ("review", 60, 7, 9)
+    assert (found["class"], found["evidence"]) == ("unnatural", {"days": 3, "viewers": 1200})
+    text = office.run("report")[1]
+    assert "2026-11-01/2026-12-01  ann    crowd_of_weeks  review" in text
+    assert "3 days, 1,200 viewers" in text
+    with closing(psycopg2.connect(office.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM billing.journal WHERE kind = 'traffic_finding'")
+        assert cursor.fetchone() == (1,)

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from ingestion.contract.traffic_policy import (
     traffic_document,
     traffic_policy,
 )
-from ingestion.contract.traffic_reasons import DayReason
+from ingestion.contract.traffic_reasons import RULE_REASONS
 from jobs.exit_codes import ExitCode
 from jobs.wiring.migrations import MIGRATIONS, migrate
 from tests.billing_postgres import empty_database, own_database
@@ -66,13 +66,27 @@ def publish(url: str, version: int, **ruled: int) -> None:
     administer(url, VERSION.format(version=version, rules=json.dumps(rules)))
 
 
-def of_day(first_on: date) -> tuple[TrafficPolicy, ...]:
-    return (traffic_policy(1, first_on, traffic_document(SHIPPED)),)
+BEFORE_PERIODS = replace(SHIPPED, period_days=0)
+"""What the program had by itself: no rules of a period."""
+
+
+def of_day(first_on: date, values: TrafficPolicy = BEFORE_PERIODS) -> tuple[TrafficPolicy, ...]:
+    return (traffic_policy(1, first_on, traffic_document(values)),)
 
 
 def test_a_new_database_has_no_policy_of_traffic(postgres_url: str) -> None:
     with own_database(postgres_url) as url:
         assert traffic_policies(url) == ()
+
+
+def test_a_new_database_that_was_given_a_day_begins_with_the_values_of_this_release(postgres_url: str) -> None:
+    with empty_database(postgres_url) as url:
+        migrate(url, traffic_ruled_from=FIRST)
+        assert traffic_policies(url) == of_day(FIRST, SHIPPED)
+        (stored,) = [each for each in PostgresPolicies(connector(url)).all() if each.kind == TRAFFIC]
+        assert stored.content_hash == document_hash(stored.document)
+        with pytest.raises(psycopg2.Error):
+            administer(url, "UPDATE billing.policies SET document = '{}' WHERE kind = 'traffic'")
 
 
 def test_the_first_policy_has_the_values_of_before_and_rules_from_the_day_that_migrate_was_given(before: str) -> None:
@@ -81,7 +95,7 @@ def test_the_first_policy_has_the_values_of_before_and_rules_from_the_day_that_m
     assert traffic_policies(before) == of_day(FIRST)
     (stored,) = [each for each in PostgresPolicies(connector(before)).all() if each.kind == TRAFFIC]
     assert (stored.state, stored.actor) == ("in_force", "migration")
-    assert stored.content_hash == document_hash(stored.document) == document_hash(traffic_document(SHIPPED))
+    assert stored.content_hash == document_hash(stored.document) == document_hash(traffic_document(BEFORE_PERIODS))
     migrate(before, traffic_ruled_from=date(2026, 11, 1))
     assert traffic_policies(before) == of_day(FIRST), "once it is there, migrate leaves it alone"
     records = PostgresJournal(connector(before)).records(0, 99)
@@ -203,7 +217,7 @@ UNUSABLE: list[tuple[dict[str, object], str]] = [
     ({"Hours_invalid": 48}, "it has the value Hours_invalid, which no policy of traffic has"),
     *(({name: 101}, f"{name} is 101; it must be at most 100") for name in sorted(PER_CENT)),
     *((worst_of(name), f"{name} is 1 and {name[:-7]}review 2; what is invalid must be at least") for name in PAIRS),
-    ({"demoted": ["lockstep", "robot"]}, "demoted names robot; it must name codes of rules of the day"),
+    ({"demoted": ["lockstep", "robot"]}, "demoted names robot; it must name codes of rules"),
 ]
 
 
@@ -213,8 +227,13 @@ def test_a_login_cannot_propose_a_policy_that_would_end_every_run(commands: Poli
         with pytest.raises(DatabaseRefusedError, match=f"traffic policy 1 cannot be used: {sentence}") as refused:
             store.propose(TRAFFIC, {**traffic_document(SHIPPED), **wrong}, in_days(3), actor="max")
         assert refused.value.is_by(DatabaseRule.POLICY_USABLE)
+    part_of_it = {name: value for name, value in traffic_document(SHIPPED).items() if name != "even_days"}
+    with pytest.raises(
+        DatabaseRefusedError, match="it has not the value even_days, and others of the rules of a period"
+    ):
+        store.propose(TRAFFIC, part_of_it, in_days(3), actor="max")
     assert store.all() == [each for each in store.all() if each.kind != TRAFFIC], "nothing is stored"
-    codes = [each.code for each in DayReason]
+    codes = [each.code for each in RULE_REASONS]
     usable = {**traffic_document(SHIPPED), "demoted": codes, "hours_invalid": 30, "lockstep_share": 100}
     assert store.propose(TRAFFIC, usable, in_days(3), actor="max") == (1, True)
 

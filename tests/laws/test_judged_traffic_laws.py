@@ -105,9 +105,14 @@ def expected_rows(run: MemoryRun, version: PublishedVersion) -> dict[LogPlace, t
         facts: Mapping[str, VideoFacts] = run.catalogue.versions[catalogue - 1] if catalogue else {}
         shares = run.catalogue.shares.get(catalogue, [])
         found |= outcomes_of_day(below, day, accepted, facts, shares, policy=rules.traffic_policy_version)
+    found |= GIVEN
     for decision in run.versions.traffic_decided_until(version.version):
         found |= DECIDED.get(decision, {})
     return found
+
+
+GIVEN: dict[LogPlace, tuple[object, ...]] = {}
+"""What rules of periods found."""
 
 
 DECIDED: dict[TrafficDecision, dict[LogPlace, tuple[object, ...]]] = {}

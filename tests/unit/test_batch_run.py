@@ -198,6 +198,39 @@ def test_days_that_are_due_are_judged_after_all_parts_and_published_with_them() 
     assert "1 days judged, 2 events changed" in fake.line("traffic")
 
 
+def test_a_month_that_can_be_billed_is_judged_as_a_whole_once_after_its_days() -> None:
+    fake = ruled()
+    fake.log.now += timedelta(days=13)
+    fake.warehouse.steps.clear()
+    result = run(fake)
+    assert result.state == "published"
+    assert fake.warehouse.steps[2:] == [
+        "open_branch", "archive", "judge_traffic", *OF_A_PART[2:], "archive", "judge_period", *OF_A_PART[2:],
+        *OF_PUBLISHING,
+    ]  # fmt: skip
+    (november,) = fake.warehouse.judged_periods
+    assert november == Period.parse("2026-11")
+    version = fake.versions.published[-1]
+    assert {each.period for each in version.day_rules.values()} == {version.day_rules[DAY + timedelta(days=1)].period}
+    assert [(number, period) for number, period, _ in fake.versions.findings] == [(version.version, november)]
+    assert f"{november}: 1 findings, 2 events changed" in fake.line("period")
+    assert fake.last_entry().detail["findings"] == 1
+    assert run(fake).state == "nothing_new"
+
+
+def test_a_period_that_is_asked_for_is_judged_as_a_whole_when_it_is_over() -> None:
+    fake = ruled()
+    asked = Period(DAY, DAY + timedelta(days=2))
+    assert run_once(fake.ports(), TOPIC, judge_period=asked).state == "nothing_new", "its last day goes on"
+    fake.log.now += timedelta(days=2, hours=12)
+    run_once(fake.ports(), TOPIC, judge_period=asked)
+    assert fake.warehouse.judged_periods == [asked]
+    by_day = {day: each.period for day, each in fake.versions.published[-1].day_rules.items()}
+    assert by_day[DAY + timedelta(days=1)] is not None
+    assert by_day[DAY + timedelta(days=2)] is None, "a day of no period that was asked for"
+    assert run_once(fake.ports(), TOPIC, judge_period=asked).state == "nothing_new"
+
+
 def test_a_due_day_alone_is_a_run_and_is_judged_once() -> None:
     fake = ruled()
     fake.log.now += timedelta(days=2, hours=12)

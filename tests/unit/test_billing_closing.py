@@ -194,10 +194,11 @@ def test_the_forecast_is_the_sum_of_the_estimates_by_currency() -> None:
 def test_days_that_a_traffic_policy_rules_and_nobody_judged_are_found_in_a_versions_rules() -> None:
     before = {"policy_version": 1, "catalogue_version": 1}
     seen = {"ends": [1], "catalogue_version": 1, "settled_until": "2026-10-05T00:00:00+00:00"}
+    of_period = {"days": str(OCTOBER), "ends": [1], "catalogue_version": 1, "findings": 0, "findings_hash": "0" * 64}
     rules = {
         "2026-10-02": before,
         "2026-10-03": before | {"traffic": {"policy_version": 2}},
-        "2026-10-04": before | {"traffic": {"policy_version": 2} | seen},
+        "2026-10-04": before | {"traffic": {"policy_version": 2, "period": of_period} | seen},
         "2026-11-01": before | {"traffic": {"policy_version": 2}},
     }
     assert tuple(unjudged_days(OCTOBER, rules_of(rules, "views"))) == (date(2026, 10, 3),)

@@ -16,7 +16,7 @@ from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, whole_s
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import UnplacedViews
-from ingestion.contract.version import DayRules, PublishedVersion, SeenTraffic
+from ingestion.contract.version import DayRules, PublishedVersion, SeenPeriod, SeenTraffic
 from jobs.commands.billing.tables import billed_period_json, billed_period_text
 from tests.billing_fakes import (
     CALCULATED_AT,
@@ -70,10 +70,11 @@ def test_all_failures_are_named_together() -> None:
 
 
 SEEN = SeenTraffic(OffsetVector("video-views", (5, 5)), 1, NEEDED)
+PASS = SeenPeriod(OCTOBER, OffsetVector("video-views", (5, 5)), 1, 0, "0" * 64)
 
 
 def test_a_day_whose_traffic_no_rule_has_judged_keeps_its_period_open() -> None:
-    rules = {DAY + timedelta(days=number): DayRules(1, 1, 1, SEEN) for number in range(4)}
+    rules = {DAY + timedelta(days=number): DayRules(1, 1, 1, SEEN, PASS) for number in range(4)}
     assert failures(published(settled_until=NEEDED, rules=rules)) == []
     rules |= {DAY: DayRules(1, 1, 1), DAY + timedelta(days=2): DayRules(1, 1, 1)}
     (failure,) = failures(published(settled_until=NEEDED, rules=rules))
@@ -82,6 +83,13 @@ def test_a_day_whose_traffic_no_rule_has_judged_keeps_its_period_open() -> None:
         "traffic_judged: version 3 has not judged the traffic of 2026-10-05 and 1 more days; run "
         "`./viewledger batch run --judge-period 2026-10-01/2026-11-01`"
     )
+
+
+def test_a_day_that_the_rules_of_its_period_have_not_judged_keeps_the_period_open() -> None:
+    rules = {DAY: DayRules(1, 1, 1, SEEN, PASS), DAY + timedelta(days=1): DayRules(1, 1, 1, SEEN)}
+    (failure,) = failures(published(settled_until=NEEDED, rules=rules))
+    assert failure.kind is Precondition.TRAFFIC_JUDGED
+    assert "has not judged the traffic of 2026-10-06; run `./viewledger batch run --judge-period" in failure.sentence
 
 
 def test_days_that_no_policy_of_traffic_rules_and_days_of_other_periods_are_not_waited_for() -> None:

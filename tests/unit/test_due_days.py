@@ -1,13 +1,14 @@
 """Which days' traffic a run judges: by how far the log is settled, and never by a clock."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from batch_layer.judging.due_days import days_of_decisions, days_to_catch_up, due_days, open_days
+from batch_layer.judging.due_days import days_of_decisions, days_to_catch_up, due_days, due_periods, open_days
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
-from ingestion.contract.version import DayRules, SeenTraffic
+from ingestion.contract.version import DayRules, SeenPeriod, SeenTraffic
 
 DAY = date(2026, 10, 5)
 LATENESS = timedelta(hours=24)
@@ -95,3 +96,33 @@ def test_an_accepted_late_event_concerns_the_judged_days_that_would_have_seen_it
         known |= rules(date(2026, 10, number), seen=None if number == 6 else seen(at(DAY)))
     found = days_of_decisions(known, {DAY})
     assert found == {date(2026, 10, 4), DAY, date(2026, 10, 7)}, "not the sixth, which waits to be judged"
+
+
+def open_period(*days: date, policy: int = 1) -> dict[date, DayRules]:
+    return {day: DayRules(1, 1, policy, seen(at(day))) for day in days}
+
+
+OCTOBER, NOVEMBER = Period.parse("2026-10"), Period.parse("2026-11")
+
+
+def test_the_rules_of_a_period_judge_months_once_they_can_be_billed() -> None:
+    days = open_period(date(2026, 10, 5), date(2026, 10, 31), date(2026, 11, 1))
+    ready = at(date(2026, 11, 1)) + LATENESS
+    assert due_periods(days, ready - timedelta(microseconds=1), LATENESS) == ()
+    assert due_periods(days, ready, LATENESS) == (OCTOBER,)
+    assert due_periods(days, ready + timedelta(days=30), LATENESS) == (OCTOBER, NOVEMBER)
+    judged = SeenPeriod(OCTOBER, HERE, 1, 0, "0" * 64)
+    known = days | {day: replace(each, period=judged) for day, each in days.items() if OCTOBER.contains(day)}
+    assert due_periods(known, ready, LATENESS) == ()
+    later = known | open_period(date(2026, 10, 7))
+    assert due_periods(later, ready, LATENESS) == (OCTOBER,), "a late event was accepted on a new day"
+    assert due_periods(open_period(DAY, policy=0), ready, LATENESS) == (), "no policy rules it"
+
+
+def test_a_period_that_is_asked_for_is_due_when_it_is_over_and_has_days_that_none_judged() -> None:
+    half = Period(date(2026, 10, 1), date(2026, 10, 16))
+    days = open_period(DAY, date(2026, 10, 20))
+    assert due_periods(days, half.end_at, timedelta(0), half) == (half,)
+    assert due_periods(days, half.end_at, timedelta(seconds=1), half) == ()
+    judged = {day: replace(each, period=SeenPeriod(half, HERE, 1, 0, "")) for day, each in days.items() if day == DAY}
+    assert due_periods(days | judged, half.end_at, timedelta(0), half) == ()

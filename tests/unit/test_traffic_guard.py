@@ -1,6 +1,6 @@
 """A reason that suddenly has many events of a day is reviewed, so that no flood and no broken list robs everybody."""
 
-from batch_layer.judging.traffic_guard import DayShares, reasons_to_review
+from batch_layer.judging.traffic_guard import DayShares, reasons_of_too_many, reasons_to_review
 
 
 def day(event_count: int, **by_reason: int) -> DayShares:
@@ -36,3 +36,8 @@ def test_each_reason_is_compared_with_itself_and_named_in_order() -> None:
 
 def test_a_day_without_events_has_nothing_to_review() -> None:
     assert reasons_to_review(day(0), [day(0)] * 20) == ()
+
+
+def test_a_reason_of_a_period_with_more_than_a_twentieth_of_its_events_is_reviewed() -> None:
+    assert reasons_of_too_many(DayShares(100, {"b": 6, "a": 50, "c": 5})) == ("a", "b")
+    assert reasons_of_too_many(DayShares(0, {})) == ()

@@ -9,6 +9,7 @@ import pytest
 from billing.terms.file_policies import read_traffic_policy
 from ingestion.contract.requests import FileRefusedError
 from ingestion.contract.traffic_policy import (
+    OF_PERIODS,
     SHIPPED,
     THRESHOLDS,
     contradictions,
@@ -74,6 +75,19 @@ def test_no_threshold_has_a_value_that_the_rules_cannot_compute_with(name: str) 
     assert any(f"{name} is -1" in each for each in contradictions(replace(SHIPPED, **{name: -1})))  # type: ignore[arg-type]
 
 
-def test_only_rules_of_the_day_can_be_demoted() -> None:
+def test_only_rules_that_look_at_many_events_can_be_demoted() -> None:
     (problem,) = contradictions(replace(SHIPPED, demoted=frozenset({"robot"})))
-    assert problem == "demoted names robot; it must name codes of rules of the day"
+    assert problem == "demoted names robot; it must name codes of rules"
+    assert contradictions(replace(SHIPPED, demoted=frozenset({"crowd_of_weeks", "lockstep"}))) == []
+
+
+def test_a_policy_has_all_thresholds_of_the_rules_of_a_period_or_none() -> None:
+    document = traffic_document(SHIPPED)
+    assert document.keys() >= OF_PERIODS
+    before = {name: value for name, value in document.items() if name not in OF_PERIODS}
+    policy = traffic_policy(1, date(2026, 11, 1), before)
+    assert policy.period_days == 0
+    assert traffic_document(policy) == before, "what a policy does not have, its record never gets"
+    assert traffic_document(replace(policy, period_days=28)) == document
+    with pytest.raises(ValueError, match="other values than this program knows: ring_days"):
+        traffic_policy(1, date(2026, 11, 1), {name: value for name, value in document.items() if name != "ring_days"})

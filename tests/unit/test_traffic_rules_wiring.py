@@ -7,7 +7,7 @@ import pytest
 
 from batch_layer.errors import RefusedError
 from ingestion.contract.traffic_policy import SHIPPED
-from ingestion.contract.traffic_reasons import DayReason
+from ingestion.contract.traffic_reasons import RULE_REASONS
 from jobs.errors import CommandError
 from jobs.settings.declared.pipeline import TRAFFIC_RULED_FROM
 from jobs.wiring.traffic_rules import refuse_unruled, traffic_rules
@@ -23,7 +23,7 @@ def test_new_days_are_ruled_by_the_policy_in_force_on_them() -> None:
 def test_without_a_policy_no_new_day_is_ruled() -> None:
     rules = traffic_rules([])
     assert rules.version_on(date(2026, 11, 20)) == 0
-    assert rules.sentences.keys() == {each.code for each in DayReason}
+    assert rules.sentences.keys() == {each.code for each in RULE_REASONS}
 
 
 @pytest.mark.parametrize("wrong", ["yesterday", "2026-02-30", "2026-11", "1969-12-31"])

@@ -1,0 +1,7 @@
+"""What the rules of a period find in traffic, and the thresholds by which they do."""
+
+from jobs.wiring.sql_migration import sql_beside
+
+revision = "074"
+down_revision = "071"
+upgrade = sql_beside(__file__)

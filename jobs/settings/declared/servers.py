@@ -134,7 +134,7 @@ SQL_POSTGRES_URL = PostgresUrl(
 HDFS_URL = Url(
     "VIEWLEDGER_HDFS_URL",
     read_by="batch, `billing`, `sql`, `export`",
-    meaning="the NameNode of HDFS",
+    meaning="the NameNode of HDFS, or a nameservice by its name alone (docs/operate/availability.md)",
     schemes=("hdfs",),
 )
 NAMENODE_HTTP_PORT = port(

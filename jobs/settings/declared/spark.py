@@ -85,7 +85,7 @@ SPARK_START_SECONDS = Whole(
 )
 HADOOP_CONF_DIR = LocalPath(
     "HADOOP_CONF_DIR",
-    read_by="batch, maintain, `billing`, sql on YARN",
-    meaning="the folder with Hadoop's core-site.xml and yarn-site.xml",
-    without="refused where Spark runs on YARN",
+    read_by=READ_BY,
+    meaning="the folder with Hadoop's settings: yarn-site.xml for YARN, hdfs-site.xml for a nameservice of HDFS",
+    without="refused where Spark runs on YARN; every name in a URL of HDFS is a host",
 )

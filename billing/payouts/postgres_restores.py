@@ -1,5 +1,6 @@
 """Restores from backups after which payouts wait, in PostgreSQL."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,12 +43,15 @@ def let_payouts_wait(connect: Connect, since: datetime, *, actor: str, reason: s
         cursor.execute(_INSERT, (since, since, actor, reason))
 
 
-def losses_at_the_bank(connect: Connect, restore: Restore) -> list[str]:
-    """Return a sentence for each movement since the backup that the books cannot explain, or if none was imported."""
+def losses_at_the_bank(connect: Connect, restores: Sequence[Restore]) -> list[str]:
+    """Return a sentence for each movement that the books cannot explain, or if none was imported.
+
+    Movements count since the earliest of the backups, and imports since the latest of the restores.
+    """
     with one_transaction(connect) as cursor:
-        cursor.execute(_IMPORTED, (restore.restored_at,))
+        cursor.execute(_IMPORTED, (max(each.restored_at for each in restores),))
         (imported_count,) = cursor.fetchone() or (0,)
-        cursor.execute(_UNEXPLAINED, (restore.backed_up_at,))
+        cursor.execute(_UNEXPLAINED, (min(each.backed_up_at for each in restores),))
         found = [
             f"the bank booked {amount_text(micros, currency)} on {booked_on} ({reference}), unexplained by the books"
             for booked_on, reference, micros, currency in cursor

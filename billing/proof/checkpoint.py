@@ -18,6 +18,8 @@ FORMAT = "viewledger-checkpoint/1"
 NO_HASH = "0" * 64
 """The first link has this in place of the hash of the one before."""
 
+_OF_NO_FORMAT = f"not a checkpoint of the format {FORMAT}"
+
 Sign = Callable[[bytes], bytes]
 IsSigned = Callable[[str, bytes, bytes], bool]
 """(public key in hex, message, signature) → whether the key made the signature."""
@@ -67,11 +69,35 @@ class Link:
         try:
             document = json.loads(content)
             link = cls(canonical_json(document["body"]), str(document["signature"]))
-            if link.fields["format"] != FORMAT or link.sequence < 1 or not link.next_public_key:
-                raise ValueError("another format")
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"not a checkpoint of the format {FORMAT}") from error
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(_OF_NO_FORMAT) from error
+        link.refuse_unreadable()
         return link
+
+    def refuse_unreadable(self) -> None:
+        """Raise ValueError if a field that a reader needs is missing, or of another form."""
+        try:
+            fields = self.fields
+            numbers = [fields["sequence"]]
+            digests = [fields["previous_hash"], fields["public_key"], self.next_public_key]
+            if fields["kind"] == "checkpoint":
+                numbers += [fields[name] for name in ("position_start", "position_end", "record_count")]
+                digests.append(fields["root"])
+                date.fromisoformat(fields["day"])
+            at = datetime.fromisoformat(fields["cut_at" if fields["kind"] == "checkpoint" else "made_at"])
+            is_right = (
+                fields["format"] == FORMAT
+                and fields["kind"] in ("checkpoint", "key_change")
+                and at.tzinfo is not None
+                and all(type(each) is int and each >= 0 for each in numbers)
+                and self.sequence >= 1
+                and all(len(bytes.fromhex(each)) == 32 for each in digests)
+                and len(bytes.fromhex(self.signature)) == 64
+            )
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(_OF_NO_FORMAT) from error
+        if not is_right:
+            raise ValueError(_OF_NO_FORMAT)
 
 
 @dataclass(frozen=True)

@@ -155,10 +155,22 @@ class PostgresJournal:
         return found
 
     def chain(self) -> Sequence[Link]:
-        """Return all links, from the first on."""
+        """Return all links, from the first on.
+
+        Raises:
+            CheckpointRefusedError: one cannot be read.
+        """
         with one_transaction(self._connect) as cursor:
-            cursor.execute("SELECT body, signature FROM billing.checkpoints ORDER BY sequence")
-            return [Link(body.encode(), signature) for body, signature in cursor]
+            cursor.execute("SELECT sequence, body, signature FROM billing.checkpoints ORDER BY sequence")
+            rows = cursor.fetchall()
+        links = []
+        for sequence, body, signature in rows:
+            links.append(Link(body.encode(), signature))
+            try:
+                links[-1].refuse_unreadable()
+            except ValueError as error:
+                raise CheckpointRefusedError(f"link {sequence} in the database is {error}: it was changed") from error
+        return links
 
     def append(self, link: Link) -> None:
         """Store a link at the end of the chain, once."""

@@ -106,11 +106,9 @@ class DatabaseRule(Enum):
         "A policy of traffic has the values that the rules of the day know, and none that contradict each other",
         "Propose it with `traffic policy propose`",
     )
-    ANOTHER_LOGIN = (
-        "VL201",
-        "The login that made something does not approve it",
-        "Approve with another login of PostgreSQL",
-    )
+    CHECKPOINT_READABLE = "VL110", "A checkpoint follows the one before it", "Make it with `billing proof checkpoint`"
+    POLICY_READABLE = "VL111", "A policy is what programs write, for a day within a year", "Propose it by a command"
+    ANOTHER_LOGIN = "VL201", "The login that made something does not approve it", "Approve with another login"
     ANOTHER_PERSON = (
         "VL202",
         "The person who made something does not approve it",

@@ -304,6 +304,12 @@ def test_a_chain_whose_end_was_cut_off_is_found_by_what_was_kept(books: Books) -
     assert "link 2 was kept outside and is gone from the database" in books.problems()
 
 
+def test_a_link_that_was_made_unreadable_is_named(books: Books) -> None:
+    books.tamper("UPDATE billing.checkpoints SET body = '{}' WHERE sequence = 2")
+    with pytest.raises(CheckpointRefusedError, match="link 2 in the database is not a checkpoint of the format"):
+        books.problems()
+
+
 def test_a_chain_remade_with_another_key_is_found_by_the_kept_one(books: Books, tmp_path: Path) -> None:
     kept = books.kept
     books.tamper("DELETE FROM billing.checkpoints", "UPDATE billing.entries SET amount_micros = 2 * amount_micros")

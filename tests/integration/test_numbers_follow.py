@@ -58,7 +58,8 @@ def test_a_number_is_the_next_one(url: str, column: str, statement: str) -> None
         for wrong in (last, following + 1, 0, -1, -last):
             answer = outcome(biller, statement.format(wrong))
             assert "does not follow the newest row" in answer or "_check" in answer, (wrong, answer)
-        assert outcome(biller, statement.format(following)) == ""
+        answer = outcome(biller, statement.format(following))
+        assert answer == "" or (column == "sequence" and "is not what a program reads" in answer), answer
 
 
 def test_an_importer_cannot_end_the_imports_of_others(url: str) -> None:
@@ -98,6 +99,7 @@ def test_every_number_that_a_client_chooses_is_watched(url: str) -> None:
         others = {name for (name,) in cursor}
     assert others == {
         "billing.entries.entry_index",  # below the number of entries that the transaction says
+        "billing.group_evidence.event_count",  # a property of the group that it is about, below its hash
         "billing.payment_audit.line_index",  # below the number of lines that the statement says
         "billing.payment_audit.policy_version",  # which policy judged the views
         "billing.payment_audit.tier_index",  # a place in the contract

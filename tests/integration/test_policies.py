@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -116,6 +117,34 @@ def test_a_policy_for_a_day_that_has_begun_is_refused(books: Books, days: int) -
     with refused(DatabaseRule.POLICY_TO_COME):
         books.policies.propose(COUNTING, STRICTER, in_days(days), actor="max")
     assert len(books.policies.all()) == 1
+
+
+def test_a_policy_so_far_ahead_that_no_other_could_rule_until_then_is_refused(books: Books) -> None:
+    with refused(DatabaseRule.POLICY_READABLE):
+        books.policies.propose(COUNTING, STRICTER, in_days(367), actor="max")
+    assert books.policies.propose(COUNTING, STRICTER, in_days(366), actor="max") == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "content_hash", "problem"),
+    [
+        (COUNTING, STRICTER, document_hash(document_of(POLICIES[0])), "its hash is not that of its values"),
+        (COUNTING, STRICTER | {"bonus": 1}, None, "it has the value bonus, which no policy of counting has"),
+        ("bonus", {}, None, "nothing has policies of this kind"),
+    ],
+)
+def test_a_policy_that_no_program_reads_so_is_refused(
+    books: Books, kind: str, document: dict[str, object], content_hash: str | None, problem: str
+) -> None:
+    values = (kind, in_days(3), json.dumps(document), content_hash or document_hash(document), kind)
+    with closing(psycopg2.connect(books.maker)) as connection, connection.cursor() as cursor:
+        with pytest.raises(psycopg2.Error, match=f"cannot be read: {problem}") as found:
+            cursor.execute(
+                "INSERT INTO billing.policies (kind, policy_version, first_on, document, content_hash, actor) "
+                "SELECT %s, count(*) + 1, %s, %s, %s, 'max' FROM billing.policies WHERE kind = %s",
+                values,
+            )
+        assert found.value.pgcode == DatabaseRule.POLICY_READABLE.sqlstate
 
 
 def test_a_policy_begins_after_the_one_before_it(books: Books) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg2
+import psycopg2.errors
 import pytest
 
 from billing.payouts.bank_data import BankAccount
@@ -206,6 +207,41 @@ def test_payouts_wait_in_books_that_came_back_from_the_log_of_the_server(
     assert (code, "from a backup of 2026-11-29 03:10 UTC, and payouts wait" in error) == (ExitCode.REFUSED, True)
     assert office.document(*RELEASE, "--declare")["released"] == ["20261129T031000Z"]
     assert office.document(*CREATE)["item_count"] == 2
+
+
+def test_a_release_names_movements_since_the_earliest_instant_that_payouts_wait_for(office: Office) -> None:
+    debit = entry("-25.00", detail("f" * 32), day=str(TODAY - timedelta(days=2)))
+    (office.folder / "camt.xml").write_text(report(statement([debit], of=balances("100.00", "75.00"))))
+    office.document(*WAIT, f"{TODAY}T00:00:00Z")
+    office.run("payouts", "import", "--file", str(office.folder / "camt.xml"), "--actor", "eve")
+    office.document(*WAIT, f"{TODAY - timedelta(days=5)}T00:00:00Z")  # it was longer ago
+    code, _, error = office.run(*RELEASE)
+    assert code == ExitCode.REFUSED
+    assert f"the bank booked -25.000000 EUR on {TODAY - timedelta(days=2)} (R1), unexplained by the books" in error
+    assert "no movement of the bank was imported since the restore" in error, "none since the second"
+
+
+def test_payouts_wait_until_a_step_of_another_session_is_over(office: Office) -> None:
+    batch = office.document(*CREATE)["batch_id"]
+    office.document("payouts", "approve", "--batch", batch, "--actor", "max")
+    waits = (
+        "INSERT INTO billing.restores (backup_id, backed_up_at, actor, reason) "
+        "VALUES ('20261129T031000Z', '2026-11-29 03:10+00', 'olga', 'recovered')"
+    )
+    written = (
+        "INSERT INTO billing.transitions (subject_kind, subject_id, transition_index, from_state, to_state, actor) "
+        f"VALUES ('payout_batch', '{batch}', 2, 'approved', 'written', 'eve')"
+    )
+    with person(office.url, "viewledger_billing") as login, closing(psycopg2.connect(login)) as writer:
+        with writer.cursor() as cursor:
+            cursor.execute(written)
+            with pytest.raises(psycopg2.errors.LockNotAvailable):
+                administer(office.url, f"SET lock_timeout = '200ms'; {waits}")
+        writer.rollback()
+        administer(office.url, waits)
+        with pytest.raises(psycopg2.Error) as found, writer.cursor() as cursor:
+            cursor.execute(written)
+        assert found.value.pgcode == "VL414"
 
 
 def test_payouts_are_released_while_batch_runs_publish_if_everything_was_compared_since(office: Office) -> None:

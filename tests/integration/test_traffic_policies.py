@@ -238,6 +238,13 @@ def test_a_login_cannot_propose_a_policy_that_would_end_every_run(commands: Poli
     assert store.propose(TRAFFIC, usable, in_days(3), actor="max") == (1, True)
 
 
+def test_a_whole_number_is_written_as_one(commands: PolicyCommands) -> None:
+    store = PostgresPolicies(connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing"))
+    with pytest.raises(DatabaseRefusedError, match=r"hours_review is 30\.0; it must be written as a whole") as refused:
+        store.propose(TRAFFIC, {**traffic_document(SHIPPED), "hours_review": 30.0}, in_days(3), actor="max")
+    assert refused.value.is_by(DatabaseRule.POLICY_READABLE)
+
+
 def test_a_policy_that_was_proposed_before_that_rule_cannot_come_into_force(commands: PolicyCommands) -> None:
     store = PostgresPolicies(connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing"))
     store.propose(TRAFFIC, traffic_document(SHIPPED), in_days(2), actor="max")

@@ -113,6 +113,23 @@ def test_a_file_without_a_link_is_refused(content: bytes) -> None:
         Link.from_file(content)
 
 
+@pytest.mark.parametrize("wrong", [None, "x", -1, 1.5, True, [], {}, "2026-02-30"])
+def test_a_link_with_a_field_that_cannot_be_read_is_none(key: SigningKey, tmp_path: Path, wrong: object) -> None:
+    for link in chain_of(key, create_key(tmp_path / "second.key")):
+        for name in link.fields:
+            for fields in (
+                link.fields | {name: wrong},
+                {each: link.fields[each] for each in link.fields if each != name},
+            ):
+                content = json.dumps({"body": fields, "signature": link.signature}).encode()
+                with pytest.raises(ValueError, match="not a checkpoint"):
+                    Link.from_file(content)
+        with pytest.raises(ValueError, match="not a checkpoint"):
+            replace(link, signature="0" * 127).refuse_unreadable()
+    with pytest.raises(ValueError, match="not a checkpoint"):
+        Link.from_file(b"[" * 9999 + b"]" * 9999)
+
+
 def test_canonical_json_is_one_form_of_a_value() -> None:
     assert (
         canonical_json({"b": [1, None, True], "a": "é\n", "A": {}}) == '{"A":{},"a":"é\\n","b":[1,null,true]}'.encode()

@@ -51,7 +51,7 @@ def release(
     problems += [*PostgresPayouts(connect).differences(None), *bank_differences(connect)]
     if problems:
         raise CommandError(_listed("payouts still wait: the books do not agree", problems), ExitCode.DIFFERENCE)
-    losses = _lost_links(links, len(chain), kept) + losses_at_the_bank(connect, waiting[0])
+    losses = _lost_links(links, len(chain), kept) + losses_at_the_bank(connect, waiting)
     if losses and not declare:
         raise CommandError(
             _listed("payouts still wait: import what is missing, or accept with --declare that it is lost", losses),

@@ -311,7 +311,9 @@ def test_late_events_of_a_hostile_sender_change_no_outcome_and_delay_no_bill(
     day, month = noon.date(), Period(date(2026, 11, 1), date(2026, 12, 1))
     for number in range(12):
         run.log.append(number % 2, START, view(number, "fan" if number < 8 else f"viewer {number}", noon))
-    assert run_once(run.ports(), TOPIC).version == 1, "a day that is over is judged by the run that archives it"
+    billed = Period(day, day + timedelta(days=1))
+    first = run_once(run.ports(), TOPIC, judge_period=billed)
+    assert first.version == 1, "a day that is over is judged by the run that archives it"
     honest = {("counted", "billable"): 6, ("counted", "under_review"): 2, ("invalid_traffic", None): 4}
     assert outcomes_of(run) == honest
     seen, stored = run.versions.published[0].day_rules[day].seen, stored_rows(run, run.versions.published[0])
@@ -328,7 +330,7 @@ def test_late_events_of_a_hostile_sender_change_no_outcome_and_delay_no_bill(
     assert outcomes_of(run) == honest | repeats
     version = run.versions.published[-1]
     assert (version.day_rules[day].seen, stored_rows(run, version)) == (seen, stored)
-    assert failed_preconditions(Period(day, day + timedelta(days=1)), version, (), allowed_lateness=timedelta(0)) == []
+    assert failed_preconditions(billed, version, (), allowed_lateness=timedelta(0)) == []
     assert run_once(run.ports(), TOPIC, judge_period=month).version == 3
     assert outcomes_of(run)["counted", "traffic_pending"] == 0
     assert_traffic_is_that_of_one_count(run, spark, "hostile")

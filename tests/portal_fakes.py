@@ -331,6 +331,10 @@ class FakePorts:
             self.opened.append(AppealRow(appeal_id, statement_id, payee_id, "received", text, NOW, ""))
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
+    def bundle(self, statement_id: str) -> bytes | None:
+        self._needs(Part.POSTGRES)
+        return self.bundles.get(statement_id, b"{}")
+
         if decision == "approve" and self.rows[statement_id].steps[0].actor == actor:
             raise RefusedActionError(f"{actor} ran this period and cannot approve it; somebody else can.")
         state = {"approve": "finalised", "review": "in_review", "void": "voided"}[decision]
@@ -412,7 +416,7 @@ class FakeProofs:
     def events(self, statement_id: str, after: int) -> Iterator[PaidEvent]:
         if Part.SQL in self._ports.away:
             raise UnavailableError(Part.SQL, "HDFS")
-        yield PaidEvent(1, "-walk_01", EVENT, (0,))
+        yield from self._ports.paid_events[after:]
 
 
 def fake_guard() -> Guard:

@@ -281,6 +281,10 @@ class FakeStatements:
         self._check()
         return next((each for each in self.statements if each.statement_id == statement_id), None)
 
+    def bundle(self, statement_id: str) -> bytes | None:
+        found = self.statement(statement_id)
+        return found and f'{{"statement_id":"{found.statement_id}"}}'.encode()
+
     def _check(self) -> None:
         if self.is_away:
             raise UnavailableError(Part.POSTGRES, "the books are away")

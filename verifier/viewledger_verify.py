@@ -6,8 +6,10 @@ ON PURPOSE: agreement of two programs that were written from one description (do
 one program that agrees with itself. Do not "simplify" it by importing the product's modules.
 
     viewledger-verify BUNDLE --pubkey K [--kept FILE_OR_FOLDER ...] [--receipts FILE ... --receipt-keys JWKS] [--json]
+    viewledger-verify STATEMENT --pubkey K [--kept FILE_OR_FOLDER ...] [--events FILE] [--json]
 
-It streams the bundle's files; rows that are needed again go into a temporary SQLite file, so memory stays flat.
+The first form checks the bundle of a period, a folder; the second the bundle of one statement, a file. A period is
+streamed from its files; rows that are needed again go into a temporary SQLite file, so memory stays flat.
 
 Exit codes
     0   everything is right, and every record is covered by a signed checkpoint
@@ -33,7 +35,7 @@ import sys
 import tempfile
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -41,6 +43,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 BUNDLE_FORMATS = ("viewledger-bundle/1", "viewledger-bundle/2", "viewledger-bundle/3")
 """The first holds only the postings of its period, the others the whole ledger; the third the digest of each event."""
+STATEMENT_FORMAT = "viewledger-statement/1"
 CHECKPOINT_FORMAT = "viewledger-checkpoint/1"
 NANOMICROS = 1_000_000_000
 PPM = 1_000_000
@@ -228,12 +231,12 @@ def opened(file: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def short_content(file: Path) -> bytes:
+def short_content(file: Path, bytes_max: int = TEXT_BYTES_MAX) -> bytes:
     """Return the content of a small file; raise OSError, ValueError."""
     with opened(file) as readable:
-        content = readable.read(TEXT_BYTES_MAX + 1)
-    if len(content) > TEXT_BYTES_MAX:
-        raise ValueError(f"more than {TEXT_BYTES_MAX:,} bytes")
+        content = readable.read(bytes_max + 1)
+    if len(content) > bytes_max:
+        raise ValueError(f"more than {bytes_max:,} bytes")
     return content
 
 
@@ -360,10 +363,10 @@ class Chain:
         return self.checkpoints[-1].position_end if self.checkpoints else 1
 
 
-def check_chain(bundle: Bundle, public_key: str, kept: dict[int, bytes]) -> list[Checkpoint]:
+def check_chain(lines: Iterable[tuple[int, bytes]], public_key: str, kept: dict[int, bytes]) -> list[Checkpoint]:
     """Check every link, its signature, and that the key is one of the chain's; return the links' coverage."""
     chain = Chain()
-    for number, line in bundle.lines(CHECKPOINTS):
+    for number, line in lines:
         link = parsed(CHECKPOINTS, number, line)
         try:
             if line != canonical(link):
@@ -678,7 +681,7 @@ def check_kept_leaves(bundle: Bundle, checkpoints: Sequence[Checkpoint], kept: d
                     )
 
 
-def _remember(found: Found, bundle: Bundle, number: int, record: dict[str, Any]) -> None:
+def _remember(found: Found, bundle: "Bundle | Days", number: int, record: dict[str, Any]) -> None:
     kind, row, database = record["kind"], record["row"], found.database
     if kind in ("version", "catalogue", "contract", "run"):
         found.contents[kind, record["key"]] = row
@@ -1196,7 +1199,7 @@ def check_statements(bundle: Bundle, found: Found, contracts: Contracts) -> int:
         try:
             run = _content(found, "run", record["row"]["run_id"])
             _content(found, "version", str(run["batch_version"]))
-            _check_sums(bundle, line, record)
+            _check_sums(line, record)
             if any(each["batch_version"] != run["batch_version"] for each in record.get("lines", [])):
                 raise WrongError(RECORDS, line, f"a line of statement {record['key']} rests on another version")
             _check_posting(found, line, record["row"])
@@ -1281,7 +1284,7 @@ def _check_notices(database: sqlite3.Connection) -> None:
         raise WrongError(RECORDS, line, f"a notice is of statement {statement_id}, which is not there")
 
 
-def _check_sums(bundle: Bundle, number: int, record: dict[str, Any]) -> None:
+def _check_sums(number: int, record: dict[str, Any]) -> None:
     row, lines = record["row"], record.get("lines", [])
     carried, total, views = row["carried_nanomicros_before"], 0, 0
     for index, line in enumerate(lines):
@@ -1353,20 +1356,27 @@ def _check_posting(found: Found, number: int, row: dict[str, Any]) -> None:
 
 def _check_terms(bundle: Bundle, found: Found, contracts: Contracts, number: int, record: dict[str, Any]) -> None:
     """Check that rates, tiers, cap and tax of a statement follow from the contract."""
-    row, lines = record["row"], record.get("lines", [])
-    if not lines:
-        return
-    last_card = contracts.card_on(row["payee_id"], (bundle.end_on - timedelta(days=1)).isoformat())
+    row = record["row"]
     country = found.database.execute("SELECT country FROM payees WHERE payee_id = ?", (row["payee_id"],)).fetchone()
     if row["payee_id"] == SUSPENSE:
         country = (None,)
-    if last_card is None or country is None:
-        raise WrongError(RECORDS, number, f"payee {row['payee_id']} is not in the catalogue or has no contract")
+    if country is None and record.get("lines"):
+        raise WrongError(RECORDS, number, f"payee {row['payee_id']} is not in the catalogue")
+    _check_totals(contracts, bundle.end_on, country[0] or "ZZ" if country else "ZZ", number, record)
+
+
+def _check_totals(contracts: Contracts, end_on: date, tax_country: str, number: int, record: dict[str, Any]) -> None:
+    """Check that rates, tiers, cap and tax of a statement follow from the contract and the country of its tax."""
+    row, lines = record["row"], record.get("lines", [])
+    if not lines:
+        return
+    last_card = contracts.card_on(row["payee_id"], (end_on - timedelta(days=1)).isoformat())
+    if last_card is None:
+        raise WrongError(RECORDS, number, f"payee {row['payee_id']} has no contract")
     total = sum(line["amount_micros"] for line in lines)
     if row["payee_id"] == SUSPENSE:  # tax and cap are those of the later owner
         last_card = last_card._replace(cap_micros=None, tax={}, tax_default=0)
     earned = total if last_card.cap_micros is None else min(total, last_card.cap_micros)
-    tax_country = country[0] or "ZZ"
     tax = earned * last_card.tax.get(tax_country, last_card.tax_default) // PPM
     expected = {
         "currency": contracts.currency,
@@ -1906,6 +1916,173 @@ def check_receipts(bundle: Bundle, found: Found) -> dict[str, int]:
     }
 
 
+# --- One statement ---------------------------------------------------------------------------------------
+
+
+class Days(NamedTuple):
+    """The days [start, end) of a statement."""
+
+    start_on: date
+    end_on: date
+
+
+SHOWN = (
+    "the statement, its steps and its postings are in the signed books, and were not changed since",
+    "its lines come to its amount, line by line, with remainder, cap and tax; the ledger holds the same amount",
+    "rates, tiers, cap and tax follow from the terms in the file",
+)
+NOT_SHOWN = (
+    "that the terms are those of your contract, and that tax is withheld for your country: compare both yourself",
+    "that no view was left out or judged wrongly: the bundle of the period recomputes that for all payees together",
+    "steps that were taken after the file was made",
+    "that the amount arrived: your bank shows that, by the reference of the payout",
+)
+SHOWN_BY_EVENTS = "every line pays exactly the events of the second file that name it, each view once"
+SHOWN_BY_EVENTS_ONLY = "which events the lines pay: give them with --events"
+SHOWN_BY_KEPT_ONLY = "that others were shown the same checkpoints: give those that were kept elsewhere with --kept"
+
+
+def verify_statement(
+    file: Path, public_key: str, kept_places: Sequence[Path], *, events: Path | None = None
+) -> dict[str, Any]:
+    """Check the bundle of one statement; return what was found. Raise WrongError, UnusableError."""
+    kept, _ = read_kept(kept_places)
+    try:
+        document = value_of(short_content(file, JSON_LINE_MAX))
+        if document["format"] != STATEMENT_FORMAT:
+            raise ValueError(f"its format is {document['format']!r}")
+    except (OSError, RecursionError, *NO_VALUE) as error:
+        raise UnusableError(f"{file} is not a bundle of a statement, {STATEMENT_FORMAT} ({cause(error)})") from error
+    try:
+        checkpoints = check_chain(_links(document["checkpoints"]), public_key, kept)
+        days, statement, found = _statement_records(document, checkpoints)
+        row = statement["row"]
+        _check_sums(1, statement)
+        check_ledger_of_statement(found, row)
+        _check_totals(Contracts(document["terms"]), days.end_on, row["tax_country"], 1, statement)
+        counted_events = {} if events is None else {"events": check_paid_events(events, statement["lines"])}
+        query = "SELECT state FROM states WHERE statement_id = ?"
+        (state,) = found.database.execute(query, (row["statement_id"],)).fetchone()
+    except WrongError as error:
+        raise error if error.file == str(events) else WrongError(str(file), 0, error.text) from error
+    except (*NO_VALUE, StopIteration, RecursionError) as error:
+        raise WrongError(str(file), 0, f"a field is missing or not valid ({cause(error)})") from error
+    names = ("statement_id", "payee_id", "currency", "payable_micros")
+    return {
+        **{name: row[name] for name in names},
+        "period": f"{days.start_on}/{days.end_on}",
+        "state": state,
+        "checkpoints": len(checkpoints),
+        "records": found.record_count,
+        "records_not_signed": found.uncovered_count,
+        "lines": len(statement["lines"]),
+        **counted_events,
+    }
+
+
+def _links(links: list[dict[str, str]]) -> Iterator[tuple[int, bytes]]:
+    for number, link in enumerate(links, 1):
+        body = parsed(CHECKPOINTS, number, link["body"].encode())
+        if canonical(body) != link["body"].encode():
+            raise WrongError(CHECKPOINTS, number, f"link {number} is not in canonical form")
+        yield number, canonical({"body": body, "signature": link["signature"]})
+
+
+def _statement_records(document: dict[str, Any], checkpoints: Sequence[Checkpoint]) -> tuple[Days, Any, Found]:
+    """Check each record's way to its checkpoint and its cause; return the statement's days, its record and all."""
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    database.executescript(SCHEMA)
+    found, by_sequence = Found(database, has_whole_ledger=False), {each.line: each for each in checkpoints}
+    statement_id, last, first, days = document["statement_id"], 0, None, Days(date.min, date.min)
+    for number, each in enumerate(document["records"], 1):
+        text = each["record"].encode()
+        record = parsed(RECORDS, number, text)
+        row, name = record["row"], f"{record['kind']} {record['key']}"
+        about = {"statement": "statement_id", "transaction": "statement_id", "transition": "subject_id"}
+        if (first is None) != (record["kind"] == "statement") or row[about[record["kind"]]] != statement_id:
+            raise WrongError(RECORDS, number, f"{name} is not a record of statement {statement_id} at its place")
+        if canonical(record) != text or not isinstance(record["position"], int) or record["position"] <= last:
+            raise WrongError(RECORDS, number, f"{name} is not in canonical form, or out of order")
+        last = record["position"]
+        if first is None:
+            first, days = record, Days(*(date.fromisoformat(row[f"period_{end}_on"]) for end in ("start", "end")))
+        _check_inclusion(number, each, record, by_sequence)
+        _check_time(number, record, checkpoints)
+        found.record_count += 1
+        found.uncovered_count += "checkpoint" not in each
+        _remember(found, days, number, record)
+    if first is None:
+        raise WrongError(RECORDS, 0, f"statement {statement_id} is missing")
+    return days, first, found
+
+
+def _check_inclusion(
+    number: int, each: dict[str, Any], record: dict[str, Any], by_sequence: dict[int, Checkpoint]
+) -> None:
+    """Check that a record's audit path leads to the root of the checkpoint that covers its position."""
+    if "checkpoint" not in each:
+        return
+    name, checkpoint = f"{record['kind']} {record['key']}", by_sequence.get(each["checkpoint"])
+    if checkpoint is None or not checkpoint.position_start <= record["position"] < checkpoint.position_end:
+        raise WrongError(RECORDS, number, f"{name} is not covered by checkpoint {each['checkpoint']}")
+    node = leaf_hash(each["record"].encode())
+    if _root_by_path(node, each["leaf_index"], checkpoint.record_count, each["audit_path"]) != checkpoint.root:
+        raise WrongError(RECORDS, number, f"{name} is not what the checkpoint of {checkpoint.day} signed")
+
+
+def check_ledger_of_statement(found: Found, row: dict[str, Any]) -> None:
+    """Check that the postings of a statement follow from it and from its state, and no others are there."""
+    query = "SELECT line, kind, subject_id, record FROM transactions ORDER BY line"
+    for line, kind, subject_id, text in found.database.execute(query).fetchall():
+        _check_transaction(found, line, kind, subject_id, json.loads(text))
+    _check_posting(found, 1, row)
+
+
+def check_paid_events(file: Path, lines: Sequence[dict[str, Any]]) -> int:
+    """Check that the events of a file are those that the lines pay, by their evidence roots; return how many."""
+    trees, last, number = [Tree() for _ in lines], ("", ""), 0
+    with opened(file) as readable:
+        for number, text in enumerate(iter(lambda: readable.readline(CSV_LINE_MAX), b""), 1):
+            try:
+                event = value_of(text)
+                place, paying = (event["video_id"], event["event_id"]), [lines[index] for index in event["lines"]]
+                is_paid_once = [line["kind"] for line in paying].count("views") == 1
+                if event["number"] != number or place < last or min(event["lines"]) < 0:
+                    raise WrongError(str(file), number, f"is not event {number}: one is missing or out of order")
+                if not is_paid_once or any(line["video_id"] != place[0] for line in paying):
+                    raise WrongError(str(file), number, f"event {place[1]} is not paid once, for its own video")
+                for index in event["lines"]:
+                    trees[index].add(leaf_hash(place[1].encode()))
+            except (IndexError, RecursionError, *NO_VALUE) as error:
+                raise WrongError(str(file), number, f"is not an event of the statement ({cause(error)})") from error
+            last = place
+    for line, tree in zip(lines, trees, strict=True):
+        if (tree.count, tree.root()) != (line["event_end"] - line["event_start"], line["evidence_root"]):
+            name = f"line {line['line_index']} pays {line['event_end'] - line['event_start']} events"
+            text = f"{name}, and these are not the {tree.count} of this file that name it"
+            raise WrongError(str(file), 0, text)
+    return number
+
+
+def print_statement(found: dict[str, Any], *, as_json: bool, with_kept: bool) -> int:
+    """Print what was found, and in words what that shows and what it does not; return the exit code."""
+    by_events = "events" in found
+    shows = [*SHOWN, *[SHOWN_BY_EVENTS] * by_events]
+    others = [*NOT_SHOWN, *[SHOWN_BY_EVENTS_ONLY] * (not by_events), *[SHOWN_BY_KEPT_ONLY] * (not with_kept)]
+    if as_json:
+        print(json.dumps({"sound": True, **found, "shows": shows, "does_not_show": others}))
+    else:
+        names = ("checkpoints", "records", "records_not_signed", "lines", *["events"] * by_events)
+        counts = ", ".join(counted(found[name], name.replace("_", " ")) for name in names)
+        whole, micros = divmod(found["payable_micros"], 1_000_000)
+        name = f"statement {found['statement_id']} of payee {found['payee_id']} for {found['period']}, {found['state']}"
+        text = [f"viewledger-verify: everything agrees: {name}: {whole:,}.{micros:06} {found['currency']} payable"]
+        text += [f"checked: {counts}", "this shows:", *(f"  - {each}" for each in shows)]
+        text += ["this does not show:", *(f"  - {each}" for each in others)]
+        print("\n".join(map(shown, text)))
+    return 3 if found["records_not_signed"] else 0
+
+
 # --- The whole -------------------------------------------------------------------------------------------
 
 
@@ -1934,7 +2111,7 @@ def verify(
         database = sqlite3.connect(os.path.join(scratch, "index.sqlite"), isolation_level=None)
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;" + SCHEMA)
         receipted = keep_receipts(bundle, receipts, read_receipt_keys(receipt_keys), database) if receipt_keys else 0
-        checkpoints = check_chain(bundle, public_key, kept)
+        checkpoints = check_chain(bundle.lines(CHECKPOINTS), public_key, kept)
         check_kept_leaves(bundle, checkpoints, kept_leaves)
         found = check_records(bundle, checkpoints, database)
         (found.receipted_count,) = database.execute("SELECT count(*) FROM receipted").fetchone()
@@ -1982,7 +2159,12 @@ def main(words: Sequence[str]) -> int:
     """Run the command line; return the exit code."""
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="viewledger-verify", description=__doc__, formatter_class=plain)
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the folder that `billing proof export` wrote")
+    parser.add_argument(
+        "bundle",
+        type=Path,
+        metavar="BUNDLE",
+        help="the folder that `billing proof export` wrote, or the file of one statement",
+    )
     parser.add_argument(
         "--pubkey", required=True, metavar="K", help="the signer's public key: a file, or 64 hex digits"
     )
@@ -2003,6 +2185,7 @@ def main(words: Sequence[str]) -> int:
         help="receipts of the collector, one a line: each event of the period must be in the bundle",
     )
     parser.add_argument("--receipt-keys", type=Path, metavar="JWKS", help="the collector's public keys")
+    parser.add_argument("--events", type=Path, metavar="FILE", help="the events of the statement, as NDJSON")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument(
         "--opened-max",
@@ -2014,6 +2197,13 @@ def main(words: Sequence[str]) -> int:
     arguments = parser.parse_args(words)
     try:
         public_key = read_public_key(arguments.pubkey)
+        if arguments.bundle.is_file():
+            if arguments.receipts or arguments.receipt_keys:
+                raise UnusableError("receipts are compared with the bundle of a period, which is a folder")
+            found = verify_statement(arguments.bundle, public_key, arguments.kept, events=arguments.events)
+            return print_statement(found, as_json=arguments.json, with_kept=bool(arguments.kept))
+        if arguments.events:
+            raise UnusableError("--events goes with the bundle of one statement, which is a file")
         found = verify(
             arguments.bundle,
             public_key,

@@ -18,6 +18,7 @@ from billing.proof.checkpoint import (
 )
 from billing.proof.journal import Journal, Record, root_of
 from billing.proof.leaves import Leaf
+from ingestion.contract.merkle import nodes_of
 
 
 class Signer(Protocol):
@@ -29,6 +30,16 @@ class Signer(Protocol):
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature over a message."""
+
+
+class Trees(Protocol):
+    """Keeps the tree over each checkpoint's records, by which one of them is proven without the others."""
+
+    def missing(self) -> Sequence[Link]:
+        """Return the checkpoints that cover records and have no tree, oldest first."""
+
+    def keep(self, link: Link, nodes: Iterable[tuple[int, bytes]]) -> None:
+        """Store a checkpoint's nodes (level, hash), all of them or, after an error, none."""
 
 
 def make_checkpoint(journal: Journal, key: Signer, *, day: date, today: date) -> tuple[Link, bool]:
@@ -55,6 +66,28 @@ def make_checkpoint(journal: Journal, key: Signer, *, day: date, today: date) ->
     link = checkpoint_link(chain[-1] if chain else None, covered, day=day, public_key=key.public_key, sign=key.sign)
     journal.append(link)
     return link, True
+
+
+def keep_trees(journal: Journal, trees: Trees) -> None:
+    """Store the tree of every checkpoint that has none: of the newest, and of those of earlier releases.
+
+    Raises:
+        CheckpointRefusedError: the records of a checkpoint are not those that it signed.
+    """
+    for link in trees.missing():
+        trees.keep(link, _signed_nodes(journal, link))
+
+
+def _signed_nodes(journal: Journal, link: Link) -> Iterator[tuple[int, bytes]]:
+    root = b""
+    for level, root in nodes_of(bytes.fromhex(leaf.leaf_hash) for leaf in leaves_of(journal, link)):
+        yield level, root
+    if root.hex() != link.fields["root"]:
+        day = link.fields["day"]
+        raise CheckpointRefusedError(
+            f"the records that the checkpoint of {day} covers are not those that it signed, so none of them can be "
+            "proven; `billing proof verify` names what is wrong"
+        )
 
 
 def change_key(journal: Journal, key: Signer, next_public_key: str, *, made_at: datetime) -> Link:

@@ -138,7 +138,7 @@ class PostgresJournal:
         with one_transaction(self._connect) as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             for start in range(position_start, position_end, POSITIONS_READ):
-                yield from _records(cursor, start, min(start + POSITIONS_READ, position_end))
+                yield from records_at(cursor, start, min(start + POSITIONS_READ, position_end))
 
     def unnoted(self) -> list[str]:
         """Return rows that are not in the journal, and rows that belong to no record; at most 100 of each table."""
@@ -188,7 +188,8 @@ class PostgresJournal:
             )
 
 
-def _records(cursor: "Cursor", start: int, end: int) -> Iterator[Record]:
+def records_at(cursor: "Cursor", start: int, end: int) -> Iterator[Record]:
+    """Yield the records at positions [start, end), as the cursor's transaction sees them."""
     cursor.execute(_JOURNAL, (start, end))
     journal = cursor.fetchall()
     rows: dict[int, Row] = {}

@@ -5,7 +5,7 @@ nothing. The left part of a node is the largest power of two below its number of
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 HASH_SIZE = 32
@@ -102,6 +102,42 @@ def proofs_of_all(leaves: Sequence[bytes]) -> tuple[InclusionProof, ...]:
         # the last of an odd number is a root already, and moves up as it is
         level, span = pairs + level[len(pairs) * 2 :], span * 2
     return tuple(InclusionProof(index, len(leaves), tuple(path)) for index, path in enumerate(paths))
+
+
+def nodes_of(leaf_hashes: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield (level, node) of every node of a tree, each level from left to right; the root comes last.
+
+    Level 0 has the leaves. The last node of an odd number moves up as it is, so it is in the level above as well.
+    Streams: memory holds one hash for each level.
+    """
+    waiting: list[bytes | None] = []
+    """By level, the node that has no right neighbour yet."""
+    for leaf in leaf_hashes:
+        level, node = 0, leaf
+        yield level, node
+        while level < len(waiting) and (left := waiting[level]) is not None:
+            waiting[level] = None
+            level, node = level + 1, _node_hash(left, node)
+            yield level, node
+        waiting[level : level + 1] = [node]
+    moved: bytes | None = None
+    for level, left in enumerate(waiting):
+        if moved is not None:
+            yield level, moved
+            moved = moved if left is None else _node_hash(left, moved)
+            if level == len(waiting) - 1:
+                yield level + 1, moved
+        else:
+            moved = left
+
+
+def places_beside(leaf_index: int, leaf_count: int) -> Iterator[tuple[int, int]]:
+    """Yield (level, index in it) of the nodes of `nodes_of` that are a leaf's audit path, lowest first."""
+    level = 0
+    while leaf_count > 1:
+        if (beside := leaf_index ^ 1) < leaf_count:
+            yield level, beside
+        level, leaf_index, leaf_count = level + 1, leaf_index // 2, (leaf_count + 1) // 2
 
 
 def is_included(leaf: bytes, proof: InclusionProof, root: bytes) -> bool:

@@ -15,7 +15,11 @@ from jobs.setup.steps import say
 PROMTOOL_PATH = "usr/bin/promtool"
 PGBOUNCER_PATH = "usr/sbin/pgbouncer"
 NEEDED_BY: Mapping[str, tuple[str, ...]] = {
-    "chromium": ("tests/e2e/test_player_in_browser.py", "tests/e2e/test_portal_in_browser.py"),
+    "chromium": (
+        "tests/e2e/test_player_in_browser.py",
+        "tests/e2e/test_portal_in_browser.py",
+        "tests/e2e/test_statement_check_in_browser.py",
+    ),
     "prometheus": ("tests/unit/test_alert_rules.py", "tests/unit/test_dashboards.py"),
     "pgbouncer": ("tests/integration/test_postgres_pooler.py", "tests/laws/test_postgres_by_java.py"),
 }

@@ -1,11 +1,13 @@
 """Wire the books' statements into the API: billing's reader behind serving's port."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from billing.books.postgres_statement import PostgresStatements
 from billing.books.statements import PostedStatement, Statement
 from billing.postgres_session import connector
+from billing.proof.postgres_statement_bundle import bundle_of_statement
 from billing.rating.rated_lines import SettledLine
 from billing.rating.view_chain import view_chain
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
@@ -40,6 +42,10 @@ class BooksStatements:
         """See the port."""
         posted = self._reader.statement_by_id(statement_id)
         return detail_of(posted, titles_of(posted, self._catalogue)) if posted is not None else None
+
+    def bundle(self, statement_id: str) -> bytes | None:
+        """See the port."""
+        return bundle_of_statement(self._connect, statement_id, datetime.now(UTC))
 
 
 def summary_of(statement: Statement, state: str) -> StatementSummary:

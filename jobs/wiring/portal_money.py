@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 
 from billing.books.postgres_books import PostgresBooks
@@ -17,6 +18,7 @@ from billing.money import amount_text
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_proposals import PostgresProposals
+from billing.proof.postgres_statement_bundle import bundle_of_statement
 from ingestion.contract.requests import KeyReusedError, OpenAppealError, RequestKey
 from jobs.wiring.api_statements import detail_of, summary_of, titles_of
 from jobs.wiring.billing_settings import APPROVER_ROLE, BILLING_ROLE
@@ -48,6 +50,7 @@ class PortalBooks:
         )
         self._statements = PostgresStatements(reading)
         self._catalogue = PostgresCatalogueStore(reading)
+        self._reading = reading
         self._holds = PostgresHolds(reading)
         self._proposals = PostgresProposals(reading)
 
@@ -92,6 +95,11 @@ class PortalBooks:
 
     def steps(self, statement_ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
         """See the port."""
+    def bundle(self, statement_id: str) -> bytes | None:
+        """See the port."""
+        with _translated():
+            return bundle_of_statement(self._reading, statement_id, datetime.now(UTC))
+
         with _translated():
             found = self._statements.steps(statement_ids)
         return {statement_id: [_step(each) for each in steps] for statement_id, steps in found.items()}

@@ -108,6 +108,9 @@ class Statements(Protocol):
     def statement(self, statement_id: str) -> StatementDetail | None:
         """Return a statement with its lines; None if there is no such statement."""
 
+    def bundle(self, statement_id: str) -> bytes | None:
+        """Return what checks a statement, as JSON for `viewledger-verify`; None if there is no such statement."""
+
 
 def books_unavailable() -> ProblemError:
     """Return the answer while the books do not answer."""

@@ -40,6 +40,7 @@ def statement_routes(portal: Portal) -> list[GuardedRoute]:
         read("/portal/statements", _statements),
         read("/portal/statements/{statement_id}.csv", _statement_csv),
         read("/portal/statements/{statement_id}.json", _statement_json),
+        read("/portal/statements/{statement_id}/bundle", _statement_bundle),
         page_route(portal, "/portal/statements/{statement_id}/events", _statement_events, needs=Scope.EVENTS),
         read("/portal/statements/{statement_id}", _statement),
         page_route(portal, "/portal/appeals", _appeal, needs=Scope.APPEALS, is_own=True, methods=("POST",)),
@@ -117,6 +118,17 @@ async def _statement_json(visit: Visit) -> Response:
     document = msgspec.to_builtins(found.detail) | {"payee_name": found.payee_name, "steps": steps}
     content = msgspec.json.format(msgspec.json.encode(document), indent=1)
     return download(f"statement-{found.detail.statement_id}.json", content, "application/json")
+
+
+async def _statement_bundle(visit: Visit) -> Response:
+    found = await statement_of(visit)
+    if isinstance(found, Response):
+        return found
+    statement_id = found.detail.statement_id
+    bundle = await visit.ask(None, visit.portal.money.bundle, statement_id)
+    if bundle is None:
+        return visit.not_now("What checks a statement")
+    return download(f"statement-{statement_id}.bundle.json", bundle, "application/json")
 
 
 def lines_csv(found: WholeStatement) -> bytes:

@@ -138,6 +138,9 @@ class MoneyReads(Protocol):
 
     def steps(self, statement_ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
         """Return the steps of each statement, oldest first."""
+    def bundle(self, statement_id: str) -> bytes | None:
+        """Return what checks a statement, as JSON for `viewledger-verify`; None if there is no such statement."""
+
 
     def notices(self, payee_id: str) -> Sequence[NoticeRow]:
         """Return the payee's notices, newest first."""

@@ -32,10 +32,11 @@ from serving_layer.request.cursors import Cursors
 from serving_layer.request.http_parameters import Cursor, Limit, StatementId
 from serving_layer.request.parameters import canonical
 from serving_layer.routes.http_answers import NOT_KEPT, Form, answer
-from serving_layer.routes.http_described import KNOWN, answered
+from serving_layer.routes.http_described import KNOWN, answered, done, problems_of
 
 Found = TypeVar("Found")
 LIMIT_DEFAULT = 100
+BUNDLE_COST = 5
 _SECONDS_MAX = 5.0
 _SUMMARY_COLUMNS = tuple(field.name for field in msgspec.structs.fields(StatementSummary) if field.name != "chain")
 _LINE_COLUMNS = tuple(field.name for field in msgspec.structs.fields(StatementLine))
@@ -65,6 +66,15 @@ def statement_routes(guard: Guard, books: ServedStatements) -> list[GuardedRoute
             partial(one_statement, books),
             summary="A statement with its lines; as CSV its lines only",
             responses=answered(StatementDetail, "The statement", problems),
+        ),
+        guard.route(
+            "/v1/statements/{statement_id}/bundle",
+            partial(statement_bundle, books),
+            summary="What checks a statement without trusting the server: its records with their proofs, and its terms",
+            responses={
+                200: done("The bundle, for `viewledger-verify`", {"application/json": {"schema": {"type": "object"}}}),
+                **problems_of(problems),
+            },
         ),
     ]
 
@@ -107,6 +117,21 @@ async def one_statement(
     """Return a statement; amounts are integer micros."""
     found = await shown_statement(books, statement_id, caller)
     return answer(request, caller, found, form=form, rows=found.lines, columns=_LINE_COLUMNS, shared=(), kept=NOT_KEPT)
+
+
+async def statement_bundle(
+    books: ServedStatements,
+    caller: Annotated[Caller, needing(Scope.STATEMENTS, cost=BUNDLE_COST)],
+    *,
+    statement_id: StatementId,
+    known: OnlyKnown,
+) -> Response:
+    """Return the bundle of a statement, byte for byte as its parts were hashed and signed."""
+    await shown_statement(books, statement_id, caller)
+    bundle = await _read(books, books.statements.bundle, statement_id)
+    if bundle is None:
+        raise nothing_here()
+    return Response(bundle, headers={"Cache-Control": NOT_KEPT}, media_type="application/json")
 
 
 async def shown_statement(books: ServedStatements, statement_id: str, caller: Caller) -> StatementDetail:

@@ -1,50 +1,33 @@
-"""The stories of a creator and of an operator in a real browser, wide and narrow, with accessibility checks.
+"""The stories of a creator and of an operator in a real browser, wide and narrow, with accessibility checks."""
 
-Screenshots are kept below VIEWLEDGER_SCREENSHOTS, where that is set.
-"""
-
-import os
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from jobs.wiring.access import issuer_at, sign_in_at
 from jobs.wiring.oidc_settings import OidcSettings
 from serving_layer.access.identification import Access
 from serving_layer.access.jwt_tokens import TokenVerifier
-from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_visit import Portal
-from tests.browser import ARGUMENTS, CHROMIUM, loopback, needs_chromium
-from tests.browser import served as serving
+from tests.browser import ARGUMENTS, CHROMIUM, needs_chromium
 from tests.oidc_provider import CLIENT_ID, FakeProvider, running_provider
+from tests.portal_browser import SIZES, looked_at, served
 from tests.portal_fakes import EVENT, FakePorts, fake_portal
 from tests.serving_access import FakeKeys
 
 pytestmark = needs_chromium
 expect.set_options(timeout=30_000)  # milliseconds; a busy machine draws a page slowly
-SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
 @pytest.fixture
 def address() -> Iterator[str]:
     with served(lambda _: fake_portal(FakePorts(), live_seconds=60.0)) as address:
-        yield address
-
-
-@contextmanager
-def served(portal_at: Callable[[str], Portal]) -> Iterator[str]:
-    """Serve the portal that is made for an address on loopback."""
-    with loopback() as (listener, address), serving(FastAPI(routes=portal_routes(portal_at(address))), listener):
         yield address
 
 
@@ -68,20 +51,6 @@ def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iter
     yield page
     context.close()
     assert errors == []
-
-
-def looked_at(page: Page, name: str, heading: str) -> None:
-    """The page of a heading fits its window, passes the accessibility checks, and is kept as a picture."""
-    expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
-    page.wait_for_load_state()  # a click returns before the next page is there
-    width = page.evaluate("document.documentElement.scrollWidth")
-    viewport = page.viewport_size
-    assert viewport is not None
-    assert width <= viewport["width"], f"{name} is wider than its window"
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    if folder := os.environ.get("VIEWLEDGER_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}-{viewport['width']}.png", full_page=True)
 
 
 def sign_in(page: Page, who: str) -> None:

@@ -474,7 +474,7 @@ def test_the_verifier_finds_the_same_cause_for_every_transaction(due: Due, perio
     )  # fmt: skip
     bundle, database = verifier.Bundle(folder), sqlite3.connect(":memory:")
     database.executescript(verifier.SCHEMA)
-    checkpoints = verifier.check_chain(bundle, due.books.key.public_key, {})
+    checkpoints = verifier.check_chain(bundle.lines("checkpoints.jsonl"), due.books.key.public_key, {})
     found = verifier.check_records(bundle, checkpoints, database)
     ((count, _),) = due.count()
     assert verifier.check_ledger(bundle, found) == count

@@ -81,7 +81,7 @@ def words_that_read() -> frozenset[str]:
     readers = [
         *(path for path in product_files() if "settings/declared" not in named(path)),
         *(ROOT / each for each in ("viewledger", "docker-compose.yml", "faults/wrong_clock.c")),
-        ROOT / "tests/e2e/test_portal_in_browser.py",
+        ROOT / "tests/portal_browser.py",
     ]
     return frozenset(word for path in readers for word in re.findall(r"\w+", path.read_text()))
 

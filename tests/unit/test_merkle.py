@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from ingestion.contract.merkle import InclusionProof, InclusionProver, MerkleTree, is_included, proofs_of_all
+from ingestion.contract.merkle import (
+    InclusionProof,
+    InclusionProver,
+    MerkleTree,
+    is_included,
+    leaf_hash,
+    nodes_of,
+    places_beside,
+    proofs_of_all,
+)
 
 LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
 ROOTS = [
@@ -173,3 +182,22 @@ def test_a_proof_that_was_changed_in_any_way_proves_nothing() -> None:
             assert other == proof or not is_included(leaf, other, root), other
         assert not is_included(b"another", proof, root)
         assert not is_included(leaf, proof, b"\0" * 32)
+
+
+@pytest.mark.parametrize("count", [*range(1, 34), 63, 64, 65, 100])
+def test_the_stored_nodes_of_a_tree_hold_its_root_and_the_path_of_every_leaf(count: int) -> None:
+    leaves = [index.to_bytes(2, "big") for index in range(count)]
+    levels: dict[int, list[bytes]] = {}
+    for level, node in nodes_of(map(leaf_hash, leaves)):
+        levels.setdefault(level, []).append(node)
+    tree = MerkleTree()
+    for each in leaves:
+        tree.add(each)
+    assert node == tree.root()
+    for index, proof in enumerate(proofs_of_all(leaves)):
+        assert tuple(levels[level][place] for level, place in places_beside(index, count)) == proof.path
+
+
+def test_a_tree_without_leaves_has_no_nodes() -> None:
+    assert list(nodes_of([])) == []
+    assert list(places_beside(0, 1)) == []

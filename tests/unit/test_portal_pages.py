@@ -48,6 +48,7 @@ PAGES = {
     f"/portal/statements/{ANNS}/events": {"ann", "fay", "aud"},
     "/portal/events": {"ann", "bob", "fay", "aud"},
     "/portal/notices": {"ann", "bob"},
+    f"/portal/statements/{ANNS}/bundle": {"ann", "fay", "aud"},
     "/portal/operator": {"olga", "aud"},
     "/portal/operator/runs": {"olga", "aud"},
     "/portal/operator/runs/run-7": {"olga", "aud"},
@@ -517,6 +518,18 @@ def test_files_have_the_numbers_of_the_page(client: TestClient) -> None:
     assert sum(int(row["amount_micros"]) for row in rows) == sum(line["amount_micros"] for line in document["lines"])
     assert rows[0]["video_id"] == "'-walk_00"
     assert document["lines"][0]["video_id"] == "-walk_00"
+def test_the_bundle_of_a_statement_is_given_as_it_was_made(client: TestClient, ports: FakePorts) -> None:
+    sign_in(client, "ann")
+    ports.bundles[ANNS] = b'{"format":"viewledger-statement/1"}'
+    answer = client.get(f"/portal/statements/{ANNS}/bundle")
+    assert (answer.content, answer.headers["cache-control"]) == (ports.bundles[ANNS], "no-store")
+    assert f"statement-{ANNS}.bundle.json" in answer.headers["content-disposition"]
+    assert client.get(f"/portal/statements/{WAITING}/bundle").status_code == 404, "it is not decided"
+    page = client.get(f"/portal/statements/{ANNS}").text
+    assert f'data-bundle="/portal/statements/{ANNS}/bundle"' in page
+    assert 'data-payable="26442000"' in page
+
+
     assert client.get(f"/portal/statements/{ANNS}/events").text == (
         f'{{"number":1,"video_id":"-walk_01","event_id":"{EVENT}","lines":[0]}}\n'
     )

@@ -459,6 +459,16 @@ def test_a_payee_sees_statements_once_they_are_decided_and_those_who_check_see_a
     assert shared.get("/v1/statements/%22%27").status_code == 404
 
 
+def test_payees_get_the_bundle_of_their_own_decided_statement(shared: Served) -> None:
+    path = f"/v1/statements/{statement_id(OWNER, 1)}/bundle"
+    answer = shared.get(path, CALLERS["owner"])
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert answer.json() == {"statement_id": statement_id(OWNER, 1)}
+    waiting = f"/v1/statements/{statement_id(OWNER, 0)}/bundle"
+    assert [shared.get(waiting, CALLERS[who]).status_code for who in ("owner", "finance")] == [404, 200]
+    assert shared.get(f"{path}?form=csv", CALLERS["owner"]).json()["code"] == "parameter_unknown"
+
+
 def test_a_payee_that_nobody_knows_is_named_to_those_who_see_all(served: Served) -> None:
     served.statements.unknown_payees = {"anne"}
     answer = served.get("/v1/channels/anne/statements")
@@ -506,6 +516,7 @@ EXPECTED = {
     ("GET", "/v1/top"): (f"/v1/top?{DAY}", COUNTS),
     ("GET", "/v1/channels/{payee_id}/statements"): (f"/v1/channels/{OWNER}/statements", CHANNEL),
     ("GET", "/v1/statements/{statement_id}"): (f"/v1/statements/{statement_id(OWNER, 1)}", CHANNEL),
+    ("GET", "/v1/statements/{statement_id}/bundle"): (f"/v1/statements/{statement_id(OWNER, 1)}/bundle", CHANNEL),
     ("POST", "/v1/statements/{statement_id}/appeals"): (
         f"/v1/statements/{statement_id(OWNER, 1)}/appeals",
         {

@@ -58,6 +58,14 @@ PROOF = CommandGroup(
         path("--to", "a new or empty folder", metavar="DIR", required=True),
         JSON,
     ),
+    Command(
+        "bundle",
+        f"{WORK}.export:export_statement",
+        "write everything that checks one statement, and nothing of other payees, into a new file",
+        option("--statement", "its 32 hex digits", type=StatementId(), required=True),
+        path("--to", "a new file", required=True),
+        JSON,
+    ),
 )
 EVENTS = CommandGroup(
     "events",

@@ -1,14 +1,17 @@
-"""`./viewledger billing proof export`: a period as a bundle of files that `viewledger-verify` recomputes."""
+"""`./viewledger billing proof export` and `bundle`: a period, or a statement, as files for `viewledger-verify`."""
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from billing.errors import BundleRefusedError, UnknownNameError
 from billing.proof.file_bundle import BundledBooks, write_bundle
 from billing.proof.journal import Record
 from billing.proof.postgres_bundle import newest_versions, records_of_period
 from billing.proof.postgres_journal import PostgresJournal
+from billing.proof.postgres_statement_bundle import bundle_of_statement
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
 from jobs.errors import CommandError
@@ -43,6 +46,27 @@ def export_period(environ: Mapping[str, str], *, period: Period, to: Path, as_js
     document = {"to": str(to), "period": str(period), "batch_version": versions.batch_version, "rows": rows}
     text = ", ".join(f"{count:,} {name.partition('.')[0]}" for name, count in rows.items())
     show(document, lambda: f"bundle of period {period} in {to}: {text}", as_json=as_json)
+    return ExitCode.OK
+
+
+@billing_work
+def export_statement(environ: Mapping[str, str], *, statement: str, to: Path, as_json: bool) -> ExitCode:
+    """Write the bundle of one statement into a new file."""
+    bundle = bundle_of_statement(billing_connector(environ), statement, datetime.now(UTC))
+    if bundle is None:
+        raise UnknownNameError(f"there is no statement {statement}; `billing statements show` shows the ids")
+    try:
+        with to.open("xb") as file:
+            file.write(bundle)
+    except FileExistsError as error:
+        raise BundleRefusedError(f"{to} is there already; give a new file") from error
+    except OSError as error:
+        raise BundleRefusedError(f"{to} cannot be written ({error.strerror})") from error
+    records = json.loads(bundle)["records"]
+    unsigned = sum("checkpoint" not in each for each in records)
+    document = {"to": str(to), "statement_id": statement, "records": len(records), "records_not_signed": unsigned}
+    text = f"bundle of statement {statement} in {to}: {len(records)} records, {unsigned} of them not signed yet"
+    show(document, lambda: text, as_json=as_json)
     return ExitCode.OK
 
 

@@ -9,11 +9,12 @@ from typing import Any
 from billing.books.postgres_books import PostgresBooks
 from billing.postgres_session import Connect
 from billing.proof.checkpoint import Link
-from billing.proof.checkpointing import change_key, leaves_of, make_checkpoint, problems_of_books
+from billing.proof.checkpointing import change_key, keep_trees, leaves_of, make_checkpoint, problems_of_books
 from billing.proof.ed25519_keys import PUBLIC_SUFFIX, create_key, is_signed, read_key
 from billing.proof.leaves import Leaf, leaf_lines, leaves_in
 from billing.proof.postgres_journal import PostgresJournal
 from billing.proof.postgres_rules import problems_of_rules
+from billing.proof.postgres_trees import PostgresTrees
 from billing.terms.postgres_stored_terms import problems_of_stored_terms
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -58,6 +59,7 @@ def make(environ: Mapping[str, str], *, day: date | None, to: str, key: Path | N
     with open_place(to) as place:
         link, is_new = make_checkpoint(journal, read_key(key or _key_file(environ)), day=day or today, today=today)
         written = _keep(journal, place)
+    keep_trees(journal, PostgresTrees(billing_connector(environ, BILLING_ROLE)))
     fields = link.fields
     document = {
         "sequence": link.sequence,

@@ -22,6 +22,7 @@ from serving_layer.history.history_reader import settled_unavailable
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
 from serving_layer.money.statements import ChainLink, StatementDetail, StatementLine
+from serving_layer.portal.account_records import AccountRow, OwnAccount
 from serving_layer.portal.earnings_records import BalanceRow, EstimateRow, PayeeMoney, PayoutRow
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
@@ -47,6 +48,7 @@ from serving_layer.portal.records import (
     VideoRow,
     WholeStatement,
 )
+from serving_layer.portal.year_records import YearInCurrency, YearRow
 from serving_layer.problems.problems import refused
 from serving_layer.request.parameters import is_number
 from serving_layer.routes.http_live import LiveLimits, LiveStreams
@@ -127,6 +129,12 @@ class FakePorts:
         self.opened: list[AppealRow] = []
         self.replayed: list[tuple[int, int, str]] = []
         self.open_periods: list[EstimateRow] = []
+        self.accounts: dict[str, list[AccountRow]] = {}
+        self.years_money: dict[int, list[YearInCurrency]] = {}
+        """Year → ann's account in it."""
+        self.bundles: dict[str, bytes] = {}
+        """Statement → what checks it."""
+        self.paid_events = [PaidEvent(1, "-walk_01", EVENT, (0,))]
         self.paid = NO_MONEY
 
     def add_history(self) -> None:
@@ -155,6 +163,11 @@ class FakePorts:
             ("d", "VL-2", 26_442_000, date(2026, 11, 5), "DE…3000", "settled", date(2026, 11, 6)),
             ("c", "VL-1", 20_250_000, date(2026, 10, 5), "FR…0185", "returned", None),
         )
+        self.years_money = _two_years()
+        self.accounts["ann"] = [
+            AccountRow("FR…0185", "Ann Apple", NOW, "refused", NOW, "the name is another"),
+            AccountRow("DE…3000", "Ann Apple", NOW - timedelta(days=90), "in_force", NOW - timedelta(days=89), ""),
+        ]
         self.paid = PayeeMoney(
             (BalanceRow("USD", tuple(parts.items()), 2_500_000),),
             tuple(
@@ -285,6 +298,25 @@ class FakePorts:
         self._needs(Part.POSTGRES)
         return self.paid if payee_id == "ann" else NO_MONEY
 
+    def account(self, payee_id: str) -> OwnAccount:
+        self._needs(Part.POSTGRES)
+        return OwnAccount(self.accounts.get(payee_id, []), "US" if payee_id == "ann" else None)
+
+    def ask_for_account(self, payee_id: str, holder_name: str, iban: str, actor: str) -> None:
+        self._needs(Part.POSTGRES)
+        if len(iban) < 15:
+            raise RefusedActionError("Not an IBAN: a country, 2 check digits, and letters and digits of the account.")
+        masked = f"{iban[:2]}…{iban.replace(' ', '')[-4:]}"
+        self.accounts.setdefault(payee_id, []).insert(0, AccountRow(masked, holder_name, NOW, "proposed", NOW, ""))
+
+    def years(self, payee_id: str) -> Sequence[int]:
+        self._needs(Part.POSTGRES)
+        return sorted(self.years_money) if payee_id == "ann" else []
+
+    def year(self, payee_id: str, year: int) -> Sequence[YearInCurrency]:
+        self._needs(Part.POSTGRES)
+        return self.years_money.get(year, []) if payee_id == "ann" else []
+
     def statements(self, payee_id: str | None) -> Sequence[ListedStatement]:
         self._needs(Part.POSTGRES)
         return [_listed(each) for each in self.rows.values() if payee_id in (None, each.detail.payee_id)]
@@ -298,6 +330,10 @@ class FakePorts:
     def statement(self, statement_id: str) -> WholeStatement | None:
         self._needs(Part.POSTGRES)
         return self.rows.get(statement_id)
+
+    def bundle(self, statement_id: str) -> bytes | None:
+        self._needs(Part.POSTGRES)
+        return self.bundles.get(statement_id, b"{}")
 
     def steps(self, statement_ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
         self._needs(Part.POSTGRES)
@@ -331,10 +367,6 @@ class FakePorts:
             self.opened.append(AppealRow(appeal_id, statement_id, payee_id, "received", text, NOW, ""))
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
-    def bundle(self, statement_id: str) -> bytes | None:
-        self._needs(Part.POSTGRES)
-        return self.bundles.get(statement_id, b"{}")
-
         if decision == "approve" and self.rows[statement_id].steps[0].actor == actor:
             raise RefusedActionError(f"{actor} ran this period and cannot approve it; somebody else can.")
         state = {"approve": "finalised", "review": "in_review", "void": "voided"}[decision]
@@ -496,6 +528,31 @@ def _statement(payee_id: str, statement_id: str) -> WholeStatement:
     )
     steps = (Step("calculated", "run", "", NOW), Step("finalised", "run", "", NOW))
     return WholeStatement(detail, {"ann": "Ann Ápple", "bob": DISCLAIMER}[payee_id], steps)
+
+
+def _two_years() -> dict[int, list[YearInCurrency]]:
+    """Return two years of ann's account, with a statement that was replaced and a payment that came back."""
+
+    def row(
+        day: date, kind: str, amount: int, balance: int, *, tax: int = 0, of: str | None = None, item: str | None = None
+    ) -> YearRow:
+        period = Period.parse(f"{day:%Y-%m}") if of else None
+        return YearRow(day, NOW, kind, amount, tax, balance, of, period, item, "DE…3000" if item else None)
+
+    december, september, october = date(2025, 12, 31), date(2026, 9, 30), date(2026, 10, 31)
+    rows = [
+        row(september, "statement", 20_250_000, 21_250_000, tax=2_250_000, of=SEPTEMBER),
+        row(date(2026, 10, 5), "payout", -20_250_000, 1_000_000, item="c" * 32),
+        row(date(2026, 10, 7), "payout_returned", 20_250_000, 21_250_000, item="c" * 32),
+        row(october, "statement", 26_442_000, 47_692_000, tax=2_938_000, of=ANNS),
+        row(october, "reversal", -26_442_000, 21_250_000, tax=-2_938_000, of=ANNS),
+        row(october, "statement", 34_572_000, 55_822_000, tax=3_841_333, of=CORRECTED),
+        row(date(2026, 11, 5), "payout", -26_442_000, 29_380_000, item="d" * 32),
+    ]
+    return {
+        2025: [YearInCurrency("USD", 0, [row(december, "statement", 1_000_000, 1_000_000, of=SEPTEMBER)])],
+        2026: [YearInCurrency("USD", 1_000_000, rows)],
+    }
 
 
 def _of_september() -> WholeStatement:

@@ -55,6 +55,12 @@ class BankAccount:
         return f"{self.iban[:2]}…{self.iban[-4:]}"
 
 
+def electronic(text: str) -> str:
+    """Return an IBAN or BIC without spaces and in capitals; what is not ASCII stays: "ı" would become a letter."""
+    text = text.replace(" ", "")
+    return text.upper() if text.isascii() else text
+
+
 def bank_text(text: str) -> str | None:
     """Return a text in the characters that banks accept; None if it cannot be written in them."""
     written = [_written(character) for character in unicodedata.normalize("NFKC", text)]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from billing.payouts.bank_data import BankAccount, account_problems
+from billing.payouts.bank_data import BankAccount, account_problems, electronic
 from billing.terms.file_csv import Problems, read_id, rows_of
 from ingestion.contract.requests import FileRefusedError
 
@@ -18,7 +18,7 @@ def read_bank_accounts(file: Path) -> dict[int, BankAccount]:
     problems, accounts, payee_ids = Problems(), dict[int, BankAccount](), set[str]()
     for row in rows_of(file, COLUMNS, ("bic",), problems):
         payee_id = read_id(file, row, "payee_id", problems)
-        iban, bic = (_capitals(row.cells[column].replace(" ", "")) for column in ("iban", "bic"))
+        iban, bic = (electronic(row.cells[column]) for column in ("iban", "bic"))
         name = row.cells["holder_name"].strip()
         if payee_id in payee_ids:
             problems.add(file, row.line, "payee_id", f"payee {payee_id} appears twice in the file")
@@ -30,8 +30,3 @@ def read_bank_accounts(file: Path) -> dict[int, BankAccount]:
     if problems.found:
         raise FileRefusedError(problems.found)
     return accounts
-
-
-def _capitals(text: str) -> str:
-    """Return a text in capitals; unless it is ASCII it stays unchanged: "ı" would become a letter of an IBAN."""
-    return text.upper() if text.isascii() else text

@@ -42,13 +42,16 @@ Check = Callable[[PayoutBatch], object]
 Planned = tuple[list[PayoutItem], list[tuple[str, str]]]
 """The payments of a batch, and payee and reason of those left out."""
 
-_NEWEST_ACCOUNTS = "SELECT payee_id, max(account_version) FROM billing.bank_accounts GROUP BY payee_id"
+_NEWEST_ACCOUNTS = """
+    SELECT payee_id, max(account_version) FROM billing.bank_accounts
+    WHERE payee_id = ANY(%(payees)s) GROUP BY payee_id"""
 # in force, or waiting for a second person
 _KNOWN_ACCOUNTS = """
-    SELECT payee_id, holder_name, iban, bic FROM billing.bank_accounts_in_force
+    SELECT payee_id, holder_name, iban, bic FROM billing.bank_accounts_in_force WHERE payee_id = ANY(%(payees)s)
     UNION ALL SELECT a.payee_id, a.holder_name, a.iban, a.bic FROM billing.bank_accounts a
     JOIN billing.proposals p
-         ON p.subject_kind = 'bank_account' AND p.subject_id = a.payee_id || ':' || a.account_version"""
+         ON p.subject_kind = 'bank_account' AND p.subject_id = a.payee_id || ':' || a.account_version
+    WHERE a.payee_id = ANY(%(payees)s)"""
 _PAYABLES = f"""
     SELECT t.payee_id, -sum(e.amount_micros)::bigint,
            coalesce((SELECT sum(amount_micros) FROM billing.holds h
@@ -107,7 +110,7 @@ class PostgresPayouts:
 
         Each waits until a second person puts it in force.
         """
-        return alone(self._connect, lambda cursor: _import_accounts(cursor, accounts, actor), self._sleep)
+        return alone(self._connect, lambda cursor: store_accounts(cursor, accounts, actor), self._sleep)
 
     def create_batch(
         self, currency: str, execution_on: date, minimum_of: MinimumOf, actor: str, *, check: Check | None = None
@@ -181,10 +184,12 @@ def read_batch(cursor: "Cursor", batch_id: str) -> PayoutBatch | None:
     return PayoutBatch(row[0], row[1], row[2], row[3], items, accounts)
 
 
-def _import_accounts(cursor: "Cursor", accounts: Sequence[BankAccount], actor: str) -> int:
-    cursor.execute(_KNOWN_ACCOUNTS)
+def store_accounts(cursor: "Cursor", accounts: Sequence[BankAccount], actor: str) -> int:
+    """Store the new and changed accounts, each as its next version; return how many."""
+    payee_ids = [each.payee_id for each in accounts]
+    cursor.execute(_KNOWN_ACCOUNTS, {"payees": payee_ids})
     known = {BankAccount(*row) for row in cursor}
-    cursor.execute(_NEWEST_ACCOUNTS)
+    cursor.execute(_NEWEST_ACCOUNTS, {"payees": payee_ids})
     newest: dict[str, int] = dict(cursor.fetchall())
     new = [each for each in accounts if each not in known]
     rows = (

@@ -8,6 +8,7 @@ from jobs.command_line.overview import OVERVIEW
 
 ROLES = ("auditor", "creator", "finance", "operator", "reviewer")
 SCOPES = (
+    "accounts:write",
     "appeals:write",
     "approvals:write",
     "billable:read",

@@ -15,10 +15,12 @@ from billing.books.statements import Statement
 from billing.books.states import Move, Transition
 from billing.errors import PostingConflictError, StateError
 from billing.money import amount_text
+from billing.payouts.bank_data import BankAccount, account_problems, electronic
+from billing.payouts.postgres_own_account import ask_for_account
 from billing.postgres_session import connector
+from billing.proof.postgres_statement_bundle import bundle_of_statement
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_proposals import PostgresProposals
-from billing.proof.postgres_statement_bundle import bundle_of_statement
 from ingestion.contract.requests import KeyReusedError, OpenAppealError, RequestKey
 from jobs.wiring.api_statements import detail_of, summary_of, titles_of
 from jobs.wiring.billing_settings import APPROVER_ROLE, BILLING_ROLE
@@ -48,9 +50,9 @@ class PortalBooks:
         reading, self._deciding, self._posting = (
             connector(url, role) for role in (API_ROLE, APPROVER_ROLE, BILLING_ROLE)
         )
+        self._reading = reading
         self._statements = PostgresStatements(reading)
         self._catalogue = PostgresCatalogueStore(reading)
-        self._reading = reading
         self._holds = PostgresHolds(reading)
         self._proposals = PostgresProposals(reading)
 
@@ -93,13 +95,13 @@ class PortalBooks:
             predecessor, successor = self._statements.neighbours(statement_id)
         return WholeStatement(detail_of(posted, titles), name, tuple(map(_step, steps)), successor, predecessor)
 
-    def steps(self, statement_ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
-        """See the port."""
     def bundle(self, statement_id: str) -> bytes | None:
         """See the port."""
         with _translated():
             return bundle_of_statement(self._reading, statement_id, datetime.now(UTC))
 
+    def steps(self, statement_ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
+        """See the port."""
         with _translated():
             found = self._statements.steps(statement_ids)
         return {statement_id: [_step(each) for each in steps] for statement_id, steps in found.items()}
@@ -166,6 +168,14 @@ class PortalBooks:
         """See the port."""
         with _translated():
             PostgresHolds(self._posting).appeal(statement_id, text, request.caller, request)
+
+    def ask_for_account(self, payee_id: str, holder_name: str, iban: str, actor: str) -> None:
+        """See the port. An account is validated as that of an import."""
+        account = BankAccount(payee_id, holder_name, electronic(iban))
+        if problems := account_problems(account):
+            raise RefusedActionError(" ".join(f"{text[0].upper()}{text[1:]}." for text in problems.values()))
+        with _translated():
+            ask_for_account(self._posting, account, actor)
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
         """See the port. An approved statement is posted at once, with the rights of billing."""

@@ -25,6 +25,8 @@ class Scope(StrEnum):
     """The events behind a statement's line."""
     APPEALS = "appeals:write"
     """Object to a statement."""
+    ACCOUNTS = "accounts:write"
+    """Ask for another bank account."""
     CATALOGUE = "catalogue:write"
     """Import a version of the catalogue."""
     PLAYS = "plays:write"
@@ -54,7 +56,7 @@ class Role(StrEnum):
 
 _READ = frozenset({Scope.COUNTS, Scope.BILLABLE, Scope.STATEMENTS, Scope.EVENTS})
 GRANTS: Mapping[Role, frozenset[Scope]] = {
-    Role.CREATOR: _READ | {Scope.APPEALS},
+    Role.CREATOR: _READ | {Scope.APPEALS, Scope.ACCOUNTS},
     Role.FINANCE: _READ | {Scope.APPROVALS, Scope.CATALOGUE},
     Role.AUDITOR: _READ | {Scope.OPERATIONS},
     Role.OPERATOR: frozenset({Scope.COUNTS, Scope.OPERATIONS, Scope.OPERATE}),

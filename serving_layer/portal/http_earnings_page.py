@@ -112,6 +112,7 @@ async def _earnings(visit: Visit) -> Response:
         payouts=money.payouts[:PAYOUTS_SHOWN] if money else (),
         change=await _change(visit, shown, corrected),
         corrections=[correction_of(*each) for each in corrected[:CORRECTIONS_SHOWN]],
+        year=portal.now().year,
         cause_texts=CAUSES,
         part_texts=PARTS,
     )

@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from ingestion.contract.problem import Problem
 from serving_layer.access.http_access import GuardedRoute
+from serving_layer.portal.http_account_page import account_routes
 from serving_layer.portal.http_creator_pages import creator_routes
 from serving_layer.portal.http_days_csv import days_csv_routes
 from serving_layer.portal.http_earnings_page import earnings_routes
@@ -22,6 +23,7 @@ from serving_layer.portal.http_statement_pages import statement_routes
 from serving_layer.portal.http_templates import STATIC, STATIC_FOLDER
 from serving_layer.portal.http_traffic_pages import traffic_routes
 from serving_layer.portal.http_visit import PLACES, Portal, Visit, redirect, sentence
+from serving_layer.portal.http_year_page import year_routes
 
 _STATIC_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
 
@@ -61,6 +63,8 @@ def portal_routes(portal: Portal) -> list[GuardedRoute]:
         *creator_routes(portal),
         *days_csv_routes(portal),
         *earnings_routes(portal),
+        *year_routes(portal),
+        *account_routes(portal),
         *invalid_routes(portal),
         *statement_routes(portal),
         *finance_routes(portal),

@@ -83,12 +83,14 @@ PLACES = (
     NavigationEntry("/portal/finance/payments", "Payments", Scope.STATEMENTS, is_own=False),
     NavigationEntry("/portal/finance/payees", "Payees", Scope.STATEMENTS, is_own=False),
     NavigationEntry("/portal/events", "Why not counted?", Scope.EVENTS),
+    NavigationEntry("/portal/account", "Account", Scope.STATEMENTS, is_own=True),
     NavigationEntry("/portal/notices", "Notices", Scope.STATEMENTS, is_own=True),
 )
 """The navigation; a caller's first page is the first one that it may open."""
 
 MESSAGES = {
     "answered": "The answer is recorded. The payee reads it on their page.",
+    "asked": "Your change is recorded. It comes into force when a second person approves it.",
     "appealed": "Your appeal is recorded. The answer will appear here.",
     "approved": "The statement is approved.",
     "confirmed": "The group is confirmed as invalid. The next batch run applies it.",

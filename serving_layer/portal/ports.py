@@ -17,6 +17,7 @@ from serving_layer.access.sign_in import Attempt
 from serving_layer.counts.live_counts import ReadLive
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.history.invalid import InvalidSum
+from serving_layer.portal.account_records import OwnAccount
 from serving_layer.portal.earnings_records import EstimateRow, PayeeMoney
 from serving_layer.portal.records import (
     AppealRow,
@@ -38,6 +39,7 @@ from serving_layer.portal.records import (
     VideoRow,
     WholeStatement,
 )
+from serving_layer.portal.year_records import YearInCurrency
 
 
 class RefusedActionError(Exception):
@@ -136,11 +138,11 @@ class MoneyReads(Protocol):
     def statement(self, statement_id: str) -> WholeStatement | None:
         """Return one statement; None if there is no such statement."""
 
-    def steps(self, statement_ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
-        """Return the steps of each statement, oldest first."""
     def bundle(self, statement_id: str) -> bytes | None:
         """Return what checks a statement, as JSON for `viewledger-verify`; None if there is no such statement."""
 
+    def steps(self, statement_ids: Sequence[str]) -> Mapping[str, Sequence[Step]]:
+        """Return the steps of each statement, oldest first."""
 
     def notices(self, payee_id: str) -> Sequence[NoticeRow]:
         """Return the payee's notices, newest first."""
@@ -164,12 +166,24 @@ class EarningsReads(Protocol):
     def money(self, payee_id: str) -> PayeeMoney:
         """Return the balances, the newest payments and the account."""
 
+    def account(self, payee_id: str) -> OwnAccount:
+        """Return where the payee is paid and taxed, masked."""
+
+    def years(self, payee_id: str) -> Sequence[int]:
+        """Return the years (UTC) in which something was posted for the payee, ascending."""
+
+    def year(self, payee_id: str, year: int) -> Sequence[YearInCurrency]:
+        """Return a calendar year of the payee's account, by currency."""
+
 
 class MoneyActions(Protocol):
     """The decisions of people. Every call is stored with its actor, or raises `RefusedActionError`."""
 
     def appeal(self, statement_id: str, text: str, request: RequestKey) -> None:
         """Object to a statement, once for a request, even if it is repeated."""
+
+    def ask_for_account(self, payee_id: str, holder_name: str, iban: str, actor: str) -> None:
+        """Ask for another account of the payee; it waits until a second person approves it."""
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
         """`approve` a statement in review (and post it), `review` one that is held, or `void` either."""

@@ -159,6 +159,40 @@ def test_a_creator_sees_what_is_earned_and_paid_and_follows_a_number_to_its_orig
         context.close()
 
 
+@pytest.mark.parametrize(
+    ("size", "scheme"), [("wide", "light"), ("wide", "dark"), ("phone", "light"), ("phone", "dark")]
+)
+def test_a_creator_follows_a_year_and_asks_for_another_account(
+    browser: Browser, size: str, scheme: Literal["light", "dark"]
+) -> None:
+    with served(lambda _: with_history()) as address:
+        context = browser.new_context(base_url=address, viewport=SIZES[size], color_scheme=scheme)
+        page = context.new_page()
+        page.goto("/portal")
+        page.get_by_label("Token or API key").fill("ann")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="Earnings").click()
+        page.get_by_role("link", name="Year 2026").click()
+        expect(page.get_by_role("row", name="Balance at the end")).to_contain_text("29.38 USD")
+        expect(page.get_by_role("link", name="Statement that was replaced 2026-10")).to_be_visible()
+        looked_at(page, f"year-{scheme}", "Year 2026")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="CSV").click()
+        assert "balance_at_end" in download.value.path().read_text()
+        page.get_by_role("link", name="2025").click()
+        expect(page.get_by_role("row", name="Balance at the end")).to_contain_text("1.00 USD")
+
+        page.get_by_role("link", name="Account").click()
+        looked_at(page, f"account-{scheme}", "Account")
+        page.get_by_label("Holder's name").fill("Ann Apple")
+        page.get_by_label("IBAN").fill("NL91 ABNA 0417 1643 00")
+        page.get_by_role("button", name="Ask").click()
+        expect(page.get_by_role("status")).to_contain_text("when a second person approves it")
+        expect(page.get_by_role("note")).to_contain_text("A change to NL…4300 of Ann Apple")
+        looked_at(page, f"account-asked-{scheme}", "Account")
+        context.close()
+
+
 def test_an_operator_looks_at_everything_and_sends_a_message_again(page: Page) -> None:
     sign_in(page, "olga")
     expect(page.get_by_role("row", name="Kafka")).to_contain_text("no broker answers")

@@ -36,6 +36,9 @@ PAGES = {
     "/portal/days.csv": {"ann"},
     "/portal/days.csv?video_id=-walk_01": {"ann"},
     "/portal/earnings": {"ann"},
+    "/portal/account": {"ann"},
+    "/portal/years/2026": {"ann"},
+    "/portal/years/2026.csv": {"ann"},
     "/portal/videos": {"ann"},
     "/portal/videos/-walk_01": {"ann"},
     "/portal/videos/-walk_01/live": {"ann"},
@@ -45,10 +48,10 @@ PAGES = {
     f"/portal/statements/{ANNS}": {"ann", "fay", "aud"},
     f"/portal/statements/{ANNS}.csv": {"ann", "fay", "aud"},
     f"/portal/statements/{ANNS}.json": {"ann", "fay", "aud"},
+    f"/portal/statements/{ANNS}/bundle": {"ann", "fay", "aud"},
     f"/portal/statements/{ANNS}/events": {"ann", "fay", "aud"},
     "/portal/events": {"ann", "bob", "fay", "aud"},
     "/portal/notices": {"ann", "bob"},
-    f"/portal/statements/{ANNS}/bundle": {"ann", "fay", "aud"},
     "/portal/operator": {"olga", "aud"},
     "/portal/operator/runs": {"olga", "aud"},
     "/portal/operator/runs/run-7": {"olga", "aud"},
@@ -68,10 +71,16 @@ PAGES = {
 """Page → who may see it; `bob` is another creator."""
 OWN_FOR_BOB = {
     "/portal/dashboard", "/portal/dashboard/live", "/portal/days.csv", "/portal/earnings", "/portal/videos",
+    "/portal/account", "/portal/years/2026", "/portal/years/2026.csv",
     "/portal/invalid", "/portal/invalid/appeal?day=2026-11-22&class=robot", "/portal/statements",
 }  # fmt: skip
 """Pages on which every creator sees what is their own."""
-FORMS = ("/portal/appeals", "/portal/operator/dead-letters/replay", f"/portal/operator/statements/{WAITING}/approve")
+FORMS = (
+    "/portal/account",
+    "/portal/appeals",
+    "/portal/operator/dead-letters/replay",
+    f"/portal/operator/statements/{WAITING}/approve",
+)
 
 
 @pytest.fixture
@@ -147,6 +156,7 @@ def test_the_table_above_names_every_page(client: TestClient) -> None:
     named = {
         re.sub("-walk_01", "{video_id:path}", re.sub(ANNS, "{statement_id}", re.sub("run-7", "{run_id}", path)))
         .replace("waiting/conflicts", "waiting/{kind}")
+        .replace("years/2026", "years/{year}")
         .partition("?")[0]
         for path in PAGES
     }
@@ -233,7 +243,7 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_sites(client: TestClient)
 def test_a_form_that_was_not_made_on_a_page_of_this_visit_does_nothing(
     client: TestClient, ports: FakePorts, path: str, csrf: str
 ) -> None:
-    sign_in(client, "ann" if "appeals" in path else "fay" if "approve" in path else "olga")
+    sign_in(client, "ann" if path.endswith(("appeals", "account")) else "fay" if "approve" in path else "olga")
     answer = client.post(
         path, data={"csrf": csrf, "statement_id": ANNS, "text": "no", "partition": "3", "offset": "17"}
     )
@@ -510,14 +520,6 @@ def test_events_of_a_statement_are_a_page_and_no_stump_while_the_tables_are_away
     assert f"events-{ANNS}.ndjson" in answer.headers["content-disposition"]
 
 
-def test_files_have_the_numbers_of_the_page(client: TestClient) -> None:
-    sign_in(client, "ann")
-    rows = list(csv.DictReader(client.get(f"/portal/statements/{ANNS}.csv").text.splitlines()))
-    document = json.loads(client.get(f"/portal/statements/{ANNS}.json").text)
-    assert len(rows) == len(document["lines"]) == 50
-    assert sum(int(row["amount_micros"]) for row in rows) == sum(line["amount_micros"] for line in document["lines"])
-    assert rows[0]["video_id"] == "'-walk_00"
-    assert document["lines"][0]["video_id"] == "-walk_00"
 def test_the_bundle_of_a_statement_is_given_as_it_was_made(client: TestClient, ports: FakePorts) -> None:
     sign_in(client, "ann")
     ports.bundles[ANNS] = b'{"format":"viewledger-statement/1"}'
@@ -530,6 +532,14 @@ def test_the_bundle_of_a_statement_is_given_as_it_was_made(client: TestClient, p
     assert 'data-payable="26442000"' in page
 
 
+def test_files_have_the_numbers_of_the_page(client: TestClient) -> None:
+    sign_in(client, "ann")
+    rows = list(csv.DictReader(client.get(f"/portal/statements/{ANNS}.csv").text.splitlines()))
+    document = json.loads(client.get(f"/portal/statements/{ANNS}.json").text)
+    assert len(rows) == len(document["lines"]) == 50
+    assert sum(int(row["amount_micros"]) for row in rows) == sum(line["amount_micros"] for line in document["lines"])
+    assert rows[0]["video_id"] == "'-walk_00"
+    assert document["lines"][0]["video_id"] == "-walk_00"
     assert client.get(f"/portal/statements/{ANNS}/events").text == (
         f'{{"number":1,"video_id":"-walk_01","event_id":"{EVENT}","lines":[0]}}\n'
     )

@@ -175,7 +175,7 @@ def test_every_container_that_a_page_names_is_in_the_compose_file(page: Path) ->
 
 @pytest.mark.parametrize("page", [*PAGES, RUNBOOK / "README.md"], ids=lambda page: page.stem)
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):  # the site's build checks the headings
         assert (page.parent / target).exists()
 
 

@@ -2,6 +2,6 @@
 
 from jobs.wiring.sql_migration import sql_beside
 
-revision = "076"
-down_revision = "075"
+revision = "073"
+down_revision = "072"
 upgrade = sql_beside(__file__)

@@ -2,6 +2,6 @@
 
 from jobs.wiring.sql_migration import sql_beside
 
-revision = "075"
-down_revision = "077"
+revision = "072"
+down_revision = "071"
 upgrade = sql_beside(__file__)

@@ -1,4 +1,4 @@
-"""Payees object to what is not counted of their traffic, and those who decide on traffic answer."""
+"""Policies have the values that programs read, by their hash; payouts wait until a step under way is over."""
 
 from jobs.wiring.sql_migration import sql_beside
 

@@ -2,6 +2,6 @@
 
 from jobs.wiring.sql_migration import sql_beside
 
-revision = "074"
-down_revision = "071"
+revision = "070"
+down_revision = "069"
 upgrade = sql_beside(__file__)

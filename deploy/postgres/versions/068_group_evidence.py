@@ -2,6 +2,6 @@
 
 from jobs.wiring.sql_migration import sql_beside
 
-revision = "070"
+revision = "068"
 down_revision = "067"
 upgrade = sql_beside(__file__)

@@ -27,6 +27,11 @@ def served(portal_at: Callable[[str], Portal]) -> Iterator[str]:
         yield address
 
 
+CUT_CAPTIONS = """[...document.querySelectorAll(".scroll caption")].filter((caption) =>
+  caption.getBoundingClientRect().right > caption.closest(".scroll").getBoundingClientRect().right + 1
+).map((caption) => caption.textContent)"""
+
+
 def looked_at(page: Page, name: str, heading: str) -> None:
     """The page of a heading fits its window, passes the accessibility checks, and is kept as a picture."""
     expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
@@ -35,6 +40,7 @@ def looked_at(page: Page, name: str, heading: str) -> None:
     viewport = page.viewport_size
     assert viewport is not None
     assert width <= viewport["width"], f"{name} is wider than its window"
+    assert page.evaluate(CUT_CAPTIONS) == [], f"{name}: a caption ends beyond what is seen of its table"
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     if folder := os.environ.get("VIEWLEDGER_SCREENSHOTS"):

@@ -238,7 +238,7 @@ def test_an_approver_goes_from_signing_in_to_a_decision(page: Page) -> None:
     looked_at(page, "waiting", "Statement")
     page.get_by_label("Reason").fill("wrong rates")
     page.get_by_role("button", name="Void").click()
-    expect(page.get_by_role("status")).to_contain_text("is void")
+    expect(page.get_by_text("The statement is void.")).to_be_visible()
     looked_at(page, "voided", "Statement")
 
 

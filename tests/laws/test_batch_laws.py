@@ -222,9 +222,9 @@ class CrashingBefore:
         if name != self._method:
             return found
 
-        def crashing(*args: Any) -> None:
+        def crashing(*args: Any, **named: Any) -> None:
             if self._after:
-                found(*args)
+                found(*args, **named)
             raise self._ending
 
         return crashing

@@ -4,6 +4,7 @@ python -m tests.integration.test_database_rules URL     rewrites the record from
 """
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,8 +15,10 @@ import pytest
 
 from billing.postgres_session import connector
 from billing.proof.postgres_rules import problems_of_rules, rules_there_are, rules_to_file
+from faults.postgres_database import administer
 from jobs.commands.billing.proof import RULES
-from tests.billing_postgres import own_database
+from jobs.setup import programs
+from tests.billing_postgres import database_of, empty_database, own_database
 
 AUDITOR = "viewledger_auditor"
 
@@ -31,6 +34,19 @@ def test_the_record_is_what_the_migrations_make(url: str, tmp_path: Path) -> Non
     new = tmp_path / "rules.json"
     new.write_bytes(rules_to_file(made))
     assert made == json.loads(RULES.read_bytes()), f"a migration is new: look at it, then copy {new} to {RULES}"
+
+
+def test_a_dump_restores_the_same_rules(url: str, postgres_url: str, superuser_url: str) -> None:
+    """PostgreSQL writes some conditions in another form than it was given: `a BETWEEN 1 AND 2 AND b` is one."""
+    folder = programs.postgres_folder()
+    assert folder is not None
+    dump = [folder / "pg_dump", f"{superuser_url}/{database_of(url)}"]
+    text = subprocess.run(dump, capture_output=True, timeout=60, check=True).stdout
+    with empty_database(postgres_url) as other:
+        administer(other, f"REVOKE TEMPORARY, CREATE ON DATABASE {database_of(other)} FROM PUBLIC")
+        restore = [folder / "psql", "--quiet", "--set=ON_ERROR_STOP=1", f"{superuser_url}/{database_of(other)}"]
+        subprocess.run(restore, input=text, capture_output=True, timeout=60, check=True)
+        assert rules_there_are(connector(other, AUDITOR)) == rules_there_are(connector(url, AUDITOR))
 
 
 CHANGES = {

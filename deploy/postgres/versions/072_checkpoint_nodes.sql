@@ -5,7 +5,7 @@ CREATE TABLE billing.checkpoint_nodes (
     sequence bigint NOT NULL REFERENCES billing.checkpoints,
     level    smallint NOT NULL CHECK (level BETWEEN 0 AND 62),
     part     bigint NOT NULL CHECK (part >= 0),
-    hashes   bytea NOT NULL CHECK (octet_length(hashes) BETWEEN 32 AND 131072 AND octet_length(hashes) % 32 = 0),
+    hashes   bytea NOT NULL CHECK (octet_length(hashes) BETWEEN 32 AND 131072) CHECK (octet_length(hashes) % 32 = 0),
     PRIMARY KEY (sequence, level, part)
 );
 -- hashes do not compress, and a piece of a value that is stored plainly is read without the rest

@@ -6,7 +6,6 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import redis
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, UnknownTopicOrPartitionError
@@ -14,6 +13,8 @@ from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from faults.warm_driver import WarmDriver
 from ingestion.contract.offsets import OFFSETS_PER_GENERATION
 from jobs.exit_codes import ExitCode
+from speed_layer.redis_connection import connected
+from speed_layer.redis_segment_store import TIMEOUT_SECONDS
 from tests.batch_on_stack import Batch, own_batch
 from tests.integration.test_speed_process import Running, eventually
 from tests.speed_stores import FlushableRedisStore
@@ -85,7 +86,7 @@ def send(batch: Batch, count: int, number: int) -> None:
 def test_another_log_is_refused_by_name_and_counted_from_its_first_message_once_it_is_begun_on_purpose(
     own: Batch, start: Callable[[], Running], redis_url: str, is_redis_lost: bool
 ) -> None:
-    store = FlushableRedisStore(redis.Redis.from_url(redis_url), namespace=own.topic)
+    store = FlushableRedisStore(connected(redis_url, TIMEOUT_SECONDS), namespace=own.topic)
 
     def provisional() -> int:
         reading = store.read(own.current().offsets.ends, ["-video"])

@@ -82,7 +82,7 @@ def outcomes_by_spark(rows: DataFrame, policy_version: int) -> DataFrame:
     )
 
 
-RULES = TrafficRules((TrafficPolicyDays(1, RULED_FROM),), outcomes_by_spark, SENTENCES)
+RULES = TrafficRules((TrafficPolicyDays(1, RULED_FROM),), outcomes_by_spark, sentences=SENTENCES)
 SECOND_FROM = START.date() - timedelta(days=1)
 RULES_OF_TWO = replace(RULES, policies=(*RULES.policies, TrafficPolicyDays(2, SECOND_FROM)))
 

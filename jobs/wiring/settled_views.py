@@ -1,6 +1,7 @@
 """Wire the settled views of the current version for billing: the batch layer's reader behind billing's port."""
 
 import logging
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliat
 from batch_layer.reconciling.reconcile import known_differences, never_reconciled
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from billing.ports import SettledViews
+from ingestion.contract.periods import Period
 from ingestion.contract.version import PublishedVersion
 from jobs import settings
 from jobs.errors import CommandError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents
+    from batch_layer.settled.spark_judged_views import SparkJudgedViews
 
 
 @contextmanager
@@ -50,12 +53,22 @@ def settled_views_in(session: "SparkSession", version: PublishedVersion, postgre
 
 
 @contextmanager
-def open_settled_events(environ: Mapping[str, str], number: int) -> Iterator["IcebergSettledEvents"]:
-    """Yield the single events of a published version by its number; in other respects like `open_settled_views`."""
-    with version_session(environ, number) as (session, version):
-        from batch_layer.settled.iceberg_settled_events import events_at_snapshots
+def open_bundled(
+    environ: Mapping[str, str], number: int, period: Period, *, with_traffic: bool
+) -> Iterator[tuple["IcebergSettledEvents", "SparkJudgedViews | None"]]:
+    """Yield the single events of a published version, and what the rules of traffic saw of a period if it is wanted.
 
-        yield events_at_snapshots(session, version)
+    In other respects like `open_settled_views`.
+    """
+    with version_session(environ, number) as (session, version):
+        from batch_layer.judging.spark_catalogue import SparkCatalogueFacts
+        from batch_layer.settled.iceberg_settled_events import events_at_snapshots
+        from batch_layer.settled.spark_judged_views import SparkJudgedViews
+
+        catalogue = SparkCatalogueFacts(session, settings.PostgresConnection.from_environ(environ).url)
+        key = secrets.token_bytes(32)
+        traffic = SparkJudgedViews(session, version, catalogue, period, key) if with_traffic else None
+        yield events_at_snapshots(session, version), traffic
 
 
 @contextmanager

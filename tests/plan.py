@@ -53,6 +53,7 @@ BATCH = tuple(
         "batch_command",
         "log_generations",
         "reviewed_events",
+        "restated_decisions",
         "sql_server",
         "sql_attacks",
     )

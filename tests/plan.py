@@ -36,6 +36,7 @@ DAYS = tuple(
     for name in (
         "judged_traffic",
         "tried_traffic",
+        "judged_views",
         "period_traffic",
         "group_evidence",
         "erasure",

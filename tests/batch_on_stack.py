@@ -26,7 +26,7 @@ from jobs.settings.state_home import PROJECT
 from jobs.wiring.postgres_logins import in_database
 from tests.billing_postgres import own_database
 
-RUN_SECONDS_MAX = 240.0
+RUN_SECONDS_MAX = 480.0
 WAREHOUSE_PREFIX = "batch-"
 """Each batch layer of a test has a folder in the root of HDFS whose name begins so."""
 

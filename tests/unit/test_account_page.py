@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from serving_layer.portal.http_portal import portal_routes
-from tests.portal_fakes import FakePorts, fake_portal
-from tests.unit.test_portal_pages import send, sign_in
+from tests.portal_fakes import FakePorts
+from tests.unit.test_portal_pages import send, sign_in, signed_in
 
 IBAN = "NL91 ABNA 0417 1643 00"
 
@@ -22,8 +20,7 @@ def ports() -> FakePorts:
 
 @pytest.fixture
 def client(ports: FakePorts) -> Iterator[TestClient]:
-    with TestClient(FastAPI(routes=portal_routes(fake_portal(ports))), follow_redirects=False) as client:
-        sign_in(client, "ann")
+    with signed_in(ports, "ann") as client:
         yield client
 
 

@@ -14,6 +14,7 @@ from bench.labelled.world import World
 from ingestion.contract.traffic import CLASS_OF_CODE
 from ingestion.contract.traffic_policy import INVALID_POINTS, REVIEW_POINTS, SHIPPED, STRONG_HINT_POINTS
 from ingestion.contract.traffic_reasons import DayReason, InvalidClass
+from tests.day_events import view_at
 
 DAY = date(2026, 11, 20)
 MORNING = datetime(2026, 11, 20, 8, tzinfo=UTC)
@@ -23,26 +24,7 @@ POLICY = SHIPPED
 def view(number: int, at: float, **fields: object) -> DayEvent:
     """A view of one viewer on one device, some seconds after the morning."""
     happened = MORNING + timedelta(seconds=at)
-    event = DayEvent(
-        partition=0,
-        offset=number,
-        event_id=f"e{number:05d}",
-        event_day=happened.date(),
-        happened_at=happened,
-        video_id=f"v{number % 7}",
-        payee_id="p",
-        length_seconds=600,
-        user_id="u",
-        session_id="s",
-        view_duration=300,
-        country="DE",
-        device_type="desktop",
-        network="n",
-        network_kind=None,
-        agent="a",
-        referrer_host=None,
-    )
-    return event._replace(**fields)
+    return view_at(number, happened, **fields)
 
 
 def reasons(events: list[DayEvent]) -> Counter[tuple[str, str]]:

@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from ingestion.contract.unavailable import Part
-from serving_layer.portal.http_portal import portal_routes
-from tests.portal_fakes import ANNS, CORRECTED, SEPTEMBER, WAITING, FakePorts, fake_portal
-from tests.unit.test_portal_pages import sign_in
+from tests.portal_fakes import ANNS, CORRECTED, SEPTEMBER, WAITING, FakePorts
+from tests.unit.test_portal_pages import sign_in, signed_in
 
 VOID = "7" * 32
 
@@ -25,9 +23,7 @@ def ports() -> FakePorts:
 
 @pytest.fixture
 def client(ports: FakePorts) -> Iterator[TestClient]:
-    app = FastAPI(routes=portal_routes(fake_portal(ports)))
-    with TestClient(app, follow_redirects=False) as client:
-        sign_in(client, "ann")
+    with signed_in(ports, "ann") as client:
         yield client
 
 

@@ -12,6 +12,7 @@ from batch_layer.traffic.period_rules import PayeeViewer, period_outcomes
 from bench.labelled import families_of_weeks as families
 from bench.labelled.world import World
 from ingestion.contract.traffic_policy import SHIPPED
+from tests.day_events import view_at
 
 FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = frozenset(FIRST.date() + timedelta(days=each) for each in range(30))
@@ -21,26 +22,7 @@ OWNERS = [("p", "pat"), ("q", "quinn"), ("q", "quinn's second device")]
 def view(number: int, day: int, **fields: object) -> DayEvent:
     """A view of one viewer that was left in its middle."""
     happened = FIRST + timedelta(days=day, hours=8, minutes=number % 600)
-    event = DayEvent(
-        partition=0,
-        offset=number,
-        event_id=f"e{number:05d}",
-        event_day=happened.date(),
-        happened_at=happened,
-        video_id=f"v{number % 7}",
-        payee_id="p",
-        length_seconds=600,
-        user_id="u",
-        session_id="s",
-        view_duration=300,
-        country="DE",
-        device_type="desktop",
-        network="n",
-        network_kind=None,
-        agent="a",
-        referrer_host=None,
-    )
-    return event._replace(**fields)
+    return view_at(number, happened, **fields)
 
 
 def on_days(counts: Sequence[int], **fields: object) -> list[DayEvent]:

@@ -6,13 +6,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from ingestion.contract.unavailable import Part
-from serving_layer.portal.http_portal import portal_routes
-from tests.portal_fakes import FakePorts, fake_portal
-from tests.unit.test_portal_pages import sign_in
+from tests.portal_fakes import FakePorts
+from tests.unit.test_portal_pages import sign_in, signed_in
 
 
 @pytest.fixture
@@ -22,8 +20,7 @@ def ports() -> FakePorts:
 
 @pytest.fixture
 def client(ports: FakePorts) -> Iterator[TestClient]:
-    with TestClient(FastAPI(routes=portal_routes(fake_portal(ports))), follow_redirects=False) as client:
-        sign_in(client, "fay")
+    with signed_in(ports, "fay") as client:
         yield client
 
 

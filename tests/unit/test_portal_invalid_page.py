@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from urllib.parse import quote
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from ingestion.contract.traffic_reasons import DayReason, InvalidClass
@@ -16,12 +15,11 @@ from serving_layer.history.invalid import InvalidSum
 from serving_layer.portal.average_view import AverageView, average_on, average_views
 from serving_layer.portal.earnings_records import EstimateRow
 from serving_layer.portal.http_invalid_page import shown_days
-from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.traffic_records import ReviewedViews
-from tests.portal_fakes import NOW, FakePorts, fake_portal
+from tests.portal_fakes import NOW, FakePorts
 from tests.portal_traffic_fakes import ODD
 from tests.unit.test_portal_finance_pages import text
-from tests.unit.test_portal_pages import send, sign_in
+from tests.unit.test_portal_pages import send, sign_in, signed_in
 
 FORM = "/portal/invalid/appeal?day=2026-11-18&class=unnatural"
 UNNATURAL = {"day": "2026-11-18", "class": "unnatural"}
@@ -36,8 +34,7 @@ def ports() -> FakePorts:
 
 @pytest.fixture
 def client(ports: FakePorts) -> Iterator[TestClient]:
-    with TestClient(FastAPI(routes=portal_routes(fake_portal(ports))), follow_redirects=False) as client:
-        sign_in(client, "ann")
+    with signed_in(ports, "ann") as client:
         yield client
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from html import unescape
@@ -106,6 +107,14 @@ def sign_in(client: TestClient, who: str) -> None:
     csrf = form_token(client.get("/portal/sign-in").text)
     answer = client.post("/portal/sign-in", data={"csrf": csrf, "credential": who})
     assert answer.status_code == 303
+
+
+@contextmanager
+def signed_in(ports: FakePorts, who: str) -> Iterator[TestClient]:
+    """A browser at the portal over these ports, in which somebody has signed in."""
+    with TestClient(FastAPI(routes=portal_routes(fake_portal(ports))), follow_redirects=False) as client:
+        sign_in(client, who)
+        yield client
 
 
 def sign_in_for(path: str) -> str:

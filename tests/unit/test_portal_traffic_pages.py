@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from ingestion.contract.unavailable import Part
-from serving_layer.portal.http_portal import portal_routes
-from tests.portal_fakes import FakePorts, fake_portal
+from tests.portal_fakes import FakePorts
 from tests.portal_traffic_fakes import EVENT, NEW, ODD
 from tests.unit.test_portal_finance_pages import text
-from tests.unit.test_portal_pages import sign_in
+from tests.unit.test_portal_pages import sign_in, signed_in
 
 GROUP = f"/portal/traffic/group?name={quote(ODD)}"
 
@@ -25,8 +23,7 @@ def ports() -> FakePorts:
 
 @pytest.fixture
 def client(ports: FakePorts) -> Iterator[TestClient]:
-    with TestClient(FastAPI(routes=portal_routes(fake_portal(ports))), follow_redirects=False) as client:
-        sign_in(client, "rita")
+    with signed_in(ports, "rita") as client:
         yield client
 
 

@@ -9,15 +9,14 @@ from starlette.testclient import TestClient
 
 from serving_layer.portal.http_portal import portal_routes
 from tests.portal_fakes import ANNS, FakePorts, fake_portal
-from tests.unit.test_portal_pages import sign_in
+from tests.unit.test_portal_pages import sign_in, signed_in
 
 
 @pytest.fixture
 def client() -> Iterator[TestClient]:
     ports = FakePorts()
     ports.add_history()
-    with TestClient(FastAPI(routes=portal_routes(fake_portal(ports))), follow_redirects=False) as client:
-        sign_in(client, "ann")
+    with signed_in(ports, "ann") as client:
         yield client
 
 

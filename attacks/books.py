@@ -20,7 +20,7 @@ from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
 from billing.proof.checkpointing import make_checkpoint
 from billing.proof.ed25519_keys import SigningKey
-from billing.proof.file_bundle import BundledBooks, write_bundle
+from billing.proof.file_bundle import BundledBooks, BundleReader, write_bundle
 from billing.proof.postgres_bundle import newest_versions, records_of_period
 from billing.proof.postgres_journal import PostgresJournal
 from billing.rating.rated_lines import VIEWS, PayeeBill, RatedLine
@@ -116,13 +116,15 @@ def export(superuser_url: str, key: SigningKey, folder: Path) -> None:
     end, _ = journal.close()
     books = BundledBooks(
         records=journal.records(1, end),
-        is_wanted=records_of_period(connect, PERIOD),
+        is_wanted=records_of_period(connect, PERIOD, BundleReader.PAYEE),
         unnoted=journal.unnoted(),
         chain=journal.chain(),
         catalogue=PostgresCatalogueStore(connect).catalogue(1),
     )
     made_at = datetime.now(UTC)
-    write_bundle(folder, period=PERIOD, versions=versions, books=books, settled=Settled(), made_at=made_at)
+    write_bundle(
+        folder, period=PERIOD, versions=versions, books=books, settled=Settled(), traffic=None, made_at=made_at
+    )
 
 
 def _catalogue() -> Catalogue:

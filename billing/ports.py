@@ -10,7 +10,7 @@ from billing.terms.contracts import Contracts
 from billing.terms.imports import Imported
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
-from ingestion.contract.settled import Conflict, ReviewedEvent, SettledPiece, UnplacedViews
+from ingestion.contract.settled import Conflict, MovedViews, ReviewedEvent, SettledPiece, UnplacedViews
 from ingestion.contract.traffic_evidence import GroupEvidence
 from ingestion.contract.traffic_groups import ReviewedGroup, TrafficGroup
 from ingestion.contract.version import PublishedVersion
@@ -66,6 +66,35 @@ class SettledViews(Protocol):
 
     def conflicts(self, period: Period) -> Iterable[Conflict]:
         """Yield the events of the period with verdict `conflict`, in any order."""
+
+
+class TriedTraffic(Protocol):
+    """The events of one published version as a proposed policy of traffic would have judged some days."""
+
+    @property
+    def days(self) -> Collection[date]:
+        """Return the days that were judged again."""
+
+    @property
+    def erased_days(self) -> Collection[date]:
+        """Return the judged days that are left out, for personal columns that the rules look at were removed."""
+
+    @property
+    def groups_now(self) -> int:
+        """Return how many groups are under review on `days`."""
+
+    @property
+    def groups_proposed(self) -> int:
+        """Return how many there would be."""
+
+    def pieces(self, attribution: Attribution) -> Iterable[SettledPiece]:
+        """Yield all events of the period as `SettledViews.pieces` does."""
+
+    def moved(self, expired: Collection[TrafficGroup]) -> Iterable[MovedViews]:
+        """Yield the events of which the policy makes something else, those of other days by the cap among them.
+
+        `expired`: the groups that were released since nobody decided on them.
+        """
 
 
 class CatalogueStore(Protocol):

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from faults.warm_driver import WarmDriver
 from ingestion.contract.version import PublishedVersion
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import PROJECT
+from jobs.wiring.migrations import migrate
 from jobs.wiring.postgres_logins import in_database
-from tests.billing_postgres import own_database
+from tests.billing_postgres import empty_database, own_database
 
 RUN_SECONDS_MAX = 480.0
 WAREHOUSE_PREFIX = "batch-"
@@ -76,14 +77,18 @@ class Batch:
         video_id: str = "-video",
         happened_at: datetime | None = None,
         view_duration: int = 40,
+        user_id: str = "",
     ) -> None:
-        """Send `count` views whose ids are `number`, `number` + 1, …; from an hour ago by default."""
+        """Send `count` views whose ids are `number`, `number` + 1, …; from an hour ago by default.
+
+        Each is of a viewer of its own if no `user_id` is given.
+        """
         happened = happened_at or datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         for index in range(count):
             fields = {
                 "event_id": str(uuid.UUID(int=number + index)),
                 "video_id": video_id,
-                "user_id": f"viewer-{number + index}",
+                "user_id": user_id or f"viewer-{number + index}",
                 "session_id": "session",
                 "timestamp": happened.isoformat(),
                 "view_duration": view_duration,
@@ -122,14 +127,16 @@ def batch(
 
 
 @contextmanager
-def own_batch(stack_environment: Mapping[str, str], state: Path, warm: WarmDriver) -> Iterator[Batch]:
-    """A batch layer that no other test sends to or runs on."""
+def own_batch(
+    stack_environment: Mapping[str, str], state: Path, warm: WarmDriver, *, traffic_ruled_from: date | None = None
+) -> Iterator[Batch]:
+    """A batch layer that no other test sends to or runs on; its traffic is judged from a day on, or never."""
     name = f"{WAREHOUSE_PREFIX}{secrets.token_hex(4)}"
     bootstrap = stack_environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
     settings = {"message.timestamp.type": "LogAppendTime"}
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
         admin.create_topics({name: {"num_partitions": 3, "replication_factor": 1, "configs": settings}})
-    with own_database(stack_environment["VIEWLEDGER_POSTGRES_URL"], with_versions=False) as postgres_url:
+    with _database(stack_environment["VIEWLEDGER_POSTGRES_URL"], traffic_ruled_from) as postgres_url:
         environ = {
             **in_database(stack_environment, postgres_url),
             "VIEWLEDGER_WAREHOUSE": f"{stack_environment['VIEWLEDGER_HDFS_URL']}/{name}",
@@ -139,3 +146,15 @@ def own_batch(stack_environment: Mapping[str, str], state: Path, warm: WarmDrive
         }
         with closing(KafkaProducer(bootstrap_servers=bootstrap)) as producer:
             yield Batch(environ, name, producer, warm)
+
+
+@contextmanager
+def _database(server_url: str, traffic_ruled_from: date | None) -> Iterator[str]:
+    """A migrated database; the first policy of traffic is put in force only while it is made."""
+    if traffic_ruled_from is None:
+        with own_database(server_url, with_versions=False) as url:
+            yield url
+        return
+    with empty_database(server_url) as url:
+        migrate(url, traffic_ruled_from=traffic_ruled_from)
+        yield url

@@ -29,6 +29,7 @@ from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided
 from billing.terms.policies import document_hash
 from ingestion.contract.policy import document_of as document_of_policy
 from ingestion.contract.settled import PublishedCount, SettledEvent
+from ingestion.contract.traffic_policy import SHIPPED, traffic_document
 from tests.billing_fakes import OCTOBER, Count, FakeSettledViews, event_id, published, run_of
 from tests.books_fakes import FakeBooks
 from tests.bundle_payouts import PaidOut, paid_out
@@ -66,8 +67,13 @@ class Month:
         return [PublishedCount(*key[:3], views[key], billable[key], key[3]) for key in sorted(views) if views[key]]
 
     def write(self, folder: Path, chain: Sequence[Link]) -> None:
-        books = BundledBooks(self.records, lambda _: True, (), chain, self.catalogue)
-        write_bundle(folder, period=OCTOBER, versions=VERSIONS, books=books, settled=self, made_at=NOON)
+        books = BundledBooks(self.records, is_for_payees, (), chain, self.catalogue)
+        write_bundle(folder, period=OCTOBER, versions=VERSIONS, books=books, settled=self, traffic=None, made_at=NOON)
+
+
+def is_for_payees(record: Record) -> bool:
+    """Return whether a payee's bundle has a record: it shows no threshold of traffic."""
+    return not (record.kind == "policy" and record.key.startswith("traffic "))
 
 
 def signed(records: Sequence[Record], key: SigningKey, *ends: int) -> list[Link]:
@@ -234,6 +240,11 @@ def _records(chance: random.Random, paid: PaidOut, catalogue: Catalogue, contrac
     yield record("policy", "counting 1", policy | {"content_hash": document_hash(values)})
     step = {"subject_kind": "policy", "subject_id": "counting:1", "transition_index": 0, "actor": "migration"}
     yield record("transition", "policy counting:1 0", step | {"from_state": "open", "to_state": "in_force"})
+    thresholds = traffic_document(SHIPPED)
+    of_traffic = {"kind": "traffic", "policy_version": 1, "first_on": "2026-10-01", "document": thresholds}
+    yield record("policy", "traffic 1", of_traffic | {"content_hash": document_hash(thresholds)})
+    step |= {"subject_id": "traffic:1"}
+    yield record("transition", "policy traffic:1 0", step | {"from_state": "open", "to_state": "in_force"})
     yield record("catalogue", "1", {"catalogue_version": 1, "content_hash": catalogue.content_hash()})
     document = {"contract_version": 1, "content_hash": content_hash(contracts), "document": document_of(contracts)}
     yield record("contract", "1", document)

@@ -35,6 +35,8 @@ DAYS = tuple(
     f"tests/laws/test_{name}_laws.py"
     for name in (
         "judged_traffic",
+        "tried_traffic",
+        "judged_views",
         "period_traffic",
         "group_evidence",
         "erasure",
@@ -47,7 +49,15 @@ DAYS = tuple(
 
 BATCH = tuple(
     f"tests/integration/test_{name}.py"
-    for name in ("backup", "batch_command", "log_generations", "reviewed_events", "sql_server", "sql_attacks")
+    for name in (
+        "backup",
+        "batch_command",
+        "log_generations",
+        "reviewed_events",
+        "restated_decisions",
+        "sql_server",
+        "sql_attacks",
+    )
 )
 """Batch runs in one warm Java process, and one SQL server on what they published."""
 

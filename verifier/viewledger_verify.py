@@ -5,11 +5,16 @@ It needs Python 3.11 and nothing else: no server, no package, nothing of the pro
 ON PURPOSE: agreement of two programs that were written from one description (docs/concepts/proof.md) proves more than
 one program that agrees with itself. Do not "simplify" it by importing the product's modules.
 
-    viewledger-verify BUNDLE --pubkey K [--kept FILE_OR_FOLDER ...] [--receipts FILE ... --receipt-keys JWKS] [--json]
+    viewledger-verify BUNDLE --pubkey K [--for payee|auditor] [--kept FILE_OR_FOLDER ...]
+                      [--receipts FILE ... --receipt-keys JWKS] [--json]
     viewledger-verify STATEMENT --pubkey K [--kept FILE_OR_FOLDER ...] [--events FILE] [--json]
 
-The first form checks the bundle of a period, a folder; the second the bundle of one statement, a file. A period is
-streamed from its files; rows that are needed again go into a temporary SQLite file, so memory stays flat.
+The first form checks the bundle of a period, a folder; the second the bundle of one statement, a file.
+
+A bundle of a period is for a payee or for an auditor. One for a payee has no threshold of the rules of traffic: their
+policy is known by its signed leaf, and what it made of each event by the outcomes. One for an auditor has all that the
+rules see, and the reason of each event is found again. It is streamed from its files; rows that are needed again go
+into a temporary SQLite file, so memory stays flat, but for the views of one day in a bundle for an auditor.
 
 Exit codes
     0   everything is right, and every record is covered by a signed checkpoint
@@ -35,15 +40,18 @@ import sys
 import tempfile
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-BUNDLE_FORMATS = ("viewledger-bundle/1", "viewledger-bundle/2", "viewledger-bundle/3")
-"""The first holds only the postings of its period, the others the whole ledger; the third the digest of each event."""
+BUNDLE_FORMATS = ("viewledger-bundle/1", "viewledger-bundle/2", "viewledger-bundle/3", "viewledger-bundle/4")
+"""The first holds only the postings of its period, the others the whole ledger. From the third on there is the digest
+of each event. The fourth says for whom it is."""
 STATEMENT_FORMAT = "viewledger-statement/1"
+PAYEE, AUDITOR = "payee", "auditor"
+"""For whom a bundle can be."""
 CHECKPOINT_FORMAT = "viewledger-checkpoint/1"
 NANOMICROS = 1_000_000_000
 PPM = 1_000_000
@@ -64,7 +72,9 @@ ADVERTISEMENTS_MAX, ADVERTISEMENT_SECONDS_MIN = 50, 5
 CHECKPOINTS, LEAVES, RECORDS = "checkpoints.jsonl", "leaves.csv", "records.jsonl"
 PAYEES, VIDEOS, OWNERS = "payees.csv", "videos.csv", "owners.csv"
 EVENTS, COUNTS = "events.csv.gz", "counts.csv.gz"
+JUDGED, STORED = "judged_views.csv.gz", "traffic_outcomes.csv.gz"
 FILES = (CHECKPOINTS, LEAVES, RECORDS, PAYEES, VIDEOS, OWNERS, EVENTS, COUNTS)
+AUDITOR_FILES = (JUDGED, STORED)
 COLUMNS = {
     LEAVES: "position,kind,key,sha256",
     PAYEES: "payee_id,name,user_id,country",
@@ -72,6 +82,9 @@ COLUMNS = {
     OWNERS: "video_id,from_on,to_on,payee_id,share_ppm",
     EVENTS: "video_id,event_id,partition,offset,event_day,country,outcome,view_duration,ad_types,policy_version",
     COUNTS: "video_id,event_day,country,views,billable_views,policy_version",
+    JUDGED: "judged_day,partition,offset,event_id,event_day,begun,video_id,payee_id,length_seconds,viewer,session,"
+    "view_duration,country,device_type,network,network_kind,agent,referrer",
+    STORED: "partition,offset,event_day,payee_id,outcome,reason,points",
 }
 
 
@@ -268,13 +281,16 @@ class Bundle:
         self.manifest: dict[str, Any] = manifest
         self.has_whole_ledger = manifest["format"] != BUNDLE_FORMATS[0]
         self.has_digests = manifest["format"] not in BUNDLE_FORMATS[:2]
+        self.reader = _reader_of(folder, manifest)
+        self.files = (*FILES, *AUDITOR_FILES) if self.reader == AUDITOR else FILES
         self._rows = manifest.get("rows")
         if not isinstance(self._rows, dict) or not isinstance(manifest.get("files"), dict):
             raise WrongError("manifest.json", 1, "does not give the rows and the SHA-256 of each file")
-        for name in FILES:
+        for name in self.files:
             if not (folder / name).exists():
                 raise WrongError(name, 0, "the file is missing")
         try:
+            self.days_left_out = {date.fromisoformat(day).isoformat() for day in manifest.get("days_left_out", ())}
             self.start_on = date.fromisoformat(self.manifest["period_start_on"])
             self.end_on = date.fromisoformat(self.manifest["period_end_on"])
             self.versions = {name: int(self.manifest[f"{name}_version"]) for name in ("batch", "catalogue", "contract")}
@@ -322,6 +338,31 @@ class Bundle:
         """Return the SHA-256 of a file."""
         with opened(self._folder / name) as readable:
             return hashlib.file_digest(readable, "sha256").hexdigest()
+
+
+def _reader_of(folder: Path, manifest: dict[str, Any]) -> str:
+    """Return for whom a bundle is; nothing for those of earlier releases."""
+    if manifest["format"] in BUNDLE_FORMATS[:3]:
+        return ""
+    reader = manifest.get("for")
+    if reader not in (PAYEE, AUDITOR):
+        raise UnusableError(
+            f"{folder} does not say for whom it is; a bundle of its format is for a payee or an auditor"
+        )
+    return str(reader)
+
+
+def refuse_other_reader(bundle: Bundle, reader: str) -> None:
+    """Raise UnusableError if a bundle is not for the reader that was asked for."""
+    if bundle.reader == reader:
+        return
+    if not bundle.reader:
+        why = f"is of the format {bundle.manifest['format']}, which names no reader"
+    elif reader == AUDITOR:
+        why = "is for a payee and has no threshold of traffic, so no reason can be found again"
+    else:
+        why = "is for an auditor and has thresholds of traffic, which payees must not know"
+    raise UnusableError(f"the bundle {why}; `billing proof export --for {reader}` writes one")
 
 
 def parsed(name: str, number: int, line: bytes) -> Any:
@@ -460,6 +501,9 @@ CREATE TABLE receipted (event_id TEXT, video_id TEXT, day TEXT, sha256 TEXT, at 
 CREATE INDEX receipted_ids ON receipted (event_id);
 CREATE TABLE receipted_places (partition INTEGER, offset INTEGER, PRIMARY KEY (partition, offset)) WITHOUT ROWID;
 CREATE TABLE outcomes (payee_id TEXT, outcome TEXT, events INTEGER, PRIMARY KEY (payee_id, outcome)) WITHOUT ROWID;
+CREATE TABLE events (partition INTEGER, offset INTEGER, event_id TEXT, video_id TEXT, day TEXT, country TEXT,
+                     seconds INTEGER, outcome TEXT, line INTEGER, PRIMARY KEY (partition, offset)) WITHOUT ROWID;
+CREATE INDEX events_of_day ON events (day);
 """
 
 
@@ -478,6 +522,17 @@ class Found:
     """The policies that somebody proposed: all but those that a migration put in force."""
     counting: list[tuple[str, int]] = field(default_factory=list)
     """(first day, version) of every counting policy in force, ascending; none of them before policies were recorded."""
+    positions: dict[str, int] = field(default_factory=dict)
+    """`kind:version` → the place in the journal of every policy, with or without its record."""
+    thresholds: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Version → the values of every policy of traffic."""
+    decisions: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """(day, reason, payee, outcome) → the events on which decisions were taken."""
+    decided: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """And the events that have this outcome."""
+    reader: str = ""
+    first_day: str = ""
+    """Of the period."""
     has_whole_ledger: bool = True
     receipted_count: int = 0
     """Events with a receipt of a day of the period."""
@@ -487,7 +542,8 @@ class Found:
 
 def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: sqlite3.Connection) -> Found:
     """Compare every record with its leaf, and the leaves with the signed roots; keep what is needed later."""
-    found = Found(database, has_whole_ledger=bundle.has_whole_ledger)
+    first_day = bundle.start_on.isoformat()
+    found = Found(database, reader=bundle.reader, first_day=first_day, has_whole_ledger=bundle.has_whole_ledger)
     leaves = _checked_leaves(bundle, checkpoints)
     last = 0
     for number, line in bundle.lines(RECORDS):
@@ -513,13 +569,16 @@ def check_records(bundle: Bundle, checkpoints: Sequence[Checkpoint], database: s
     _leaf_at(None, leaves, found)  # the roots after the last record
     _check_steps(database)
     _check_policies(found, checkpoints)
+    if bundle.reader:
+        _check_judging_policies(bundle, found, checkpoints)
     return found
 
 
 def _leaf_at(position: int | None, leaves: "Iterator[Leaf]", found: Found) -> "Leaf | None":
     """Return the first leaf from a position on (None: the end); keep the steps of statements that are skipped.
 
-    A bundle with the whole ledger skips no transaction and no cause of one, except statements, and no policy.
+    A bundle with the whole ledger skips no transaction and no cause of one, except statements, and no policy, except
+    those of traffic in a bundle for a payee.
     """
     for leaf in leaves:
         if position is not None and leaf.position >= position:
@@ -530,6 +589,10 @@ def _leaf_at(position: int | None, leaves: "Iterator[Leaf]", found: Found) -> "L
             found.database.execute("INSERT INTO left_out VALUES (?, ?, ?)", values)
         if leaf.kind == "statement":
             found.database.execute("INSERT OR IGNORE INTO others VALUES (?)", (leaf.key,))
+        if leaf.kind == "policy":
+            found.positions[leaf.key.replace(" ", ":")] = leaf.position
+            if found.reader == PAYEE and leaf.key.startswith("traffic "):
+                continue
         is_ledger = leaf.kind in ("transaction", "hold", "payout_batch", "bank_entry", "policy") or (
             leaf.kind == "transition" and (kind in STEPS or kind == "policy")
         )
@@ -575,11 +638,39 @@ class Policy(NamedTuple):
 
 def _remember_policy(found: Found, number: int, record: dict[str, Any]) -> None:
     row = record["row"]
+    if row["kind"] == "traffic":
+        if found.reader == PAYEE:
+            raise WrongError(RECORDS, number, f"policy {record['key']} has thresholds, and the bundle is for a payee")
+        found.thresholds[int(row["policy_version"])] = row["document"]
     if hashlib.sha256(json.dumps(row["document"], sort_keys=True).encode()).hexdigest() != row["content_hash"]:
         raise WrongError(RECORDS, number, f"policy {record['key']} is not what its content_hash says")
     first_on = date.fromisoformat(row["first_on"])
     policy = Policy(number, record["position"], row["kind"], int(row["policy_version"]), first_on)
     found.policies[f"{policy.kind}:{policy.version}"] = policy
+    found.positions[f"{policy.kind}:{policy.version}"] = policy.position
+
+
+def ruled_days(bundle: Bundle, found: Found) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the days of the period that a policy of traffic rules, with what the version names for their rules."""
+    version = found.contents.get(("version", str(bundle.versions["batch"])), {})
+    for day, rules in sorted((version.get("day_rules") or {}).items()):
+        if bundle.start_on.isoformat() <= day < bundle.end_on.isoformat() and rules.get("traffic"):
+            yield day, rules["traffic"]
+
+
+def _check_judging_policies(bundle: Bundle, found: Found, checkpoints: Sequence[Checkpoint]) -> None:
+    """Check that each policy of traffic was signed before the days that it rules, if only by its leaf."""
+    try:
+        for day, traffic in ruled_days(bundle, found):
+            name = f"traffic:{traffic['policy_version']}"
+            if name not in found.positions:
+                raise WrongError(RECORDS, 0, f"{day} is ruled by policy {name}, of which there is no leaf")
+            begins, position = datetime.combine(date.fromisoformat(day), time(), UTC), found.positions[name]
+            is_covered = any(each.position_end > position and each.cut_at < begins for each in checkpoints)
+            if (name in found.proposed or name != "traffic:1") and checkpoints and not is_covered:
+                raise WrongError(RECORDS, 0, f"policy {name} rules {day}, and no checkpoint before that day covers it")
+    except NO_VALUE as error:
+        raise WrongError(RECORDS, 0, f"the rules of a version's days cannot be read ({cause(error)})") from error
 
 
 def _check_policies(found: Found, checkpoints: Sequence[Checkpoint]) -> None:
@@ -719,6 +810,8 @@ def _remember_cause(found: Found, number: int, record: dict[str, Any]) -> None:
         found.proposed |= {row["subject_id"]} if row["to_state"] == "proposed" else set()
     elif kind == "policy":
         _remember_policy(found, number, record)
+    elif kind == "traffic_decision":
+        found.decisions[row["event_day"], row["rule"], row["payee_id"], row["outcome"]] += row["event_count"]
     elif kind == "hold":
         database.execute("INSERT INTO holds VALUES (?, ?)", (row["hold_id"], json.dumps(row)))
     elif kind == "bank_entry":
@@ -1582,8 +1675,7 @@ def _check_video(
         if not bundle.start_on.isoformat() <= event.day < bundle.end_on.isoformat():
             raise WrongError(EVENTS, number, f"event {event.event_id} lies on {event.day}, outside of the period")
         _check_advertisements(in_force, event)
-        if found.receipted_count:
-            _compare_with_receipts(database, video_id, event)
+        _compare(found, video_id, event)
         if event.outcome == "billable" or event.outcome in NOT_BILLABLE:
             _check_policy(found, event)
             counted = views.setdefault((event.day, event.country, event.policy_version), [0, 0])
@@ -1597,6 +1689,23 @@ def _check_video(
         _check_group(bundle, database, (video_id, key), group, number)
     database.execute("DELETE FROM lines WHERE video_id = ?", (video_id,))
     return event_count
+
+
+def _compare(found: Found, video_id: str, event: Event) -> None:
+    """Compare an event with its receipts, and keep what the rules of traffic are compared with."""
+    if found.receipted_count:
+        _compare_with_receipts(found.database, video_id, event)
+    if found.reader == AUDITOR:
+        _remember_event(found.database, video_id, event)
+
+
+def _remember_event(database: sqlite3.Connection, video_id: str, event: Event) -> None:
+    """Keep what the rules of traffic are compared with."""
+    values = (*event.place[1:], event.event_id, video_id, event.day, event.country, event.seconds, event.outcome)
+    try:
+        database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*values, event.line))
+    except sqlite3.IntegrityError as error:
+        raise WrongError(EVENTS, event.line, f"event {event.event_id} has the place of another one") from error
 
 
 def _in_suspense(bundle: Bundle, owners: Sequence[tuple[str, str, str, int]]) -> list[tuple[str, str, str, int]]:
@@ -1722,6 +1831,638 @@ def _check_outcomes(found: Found, batch_version: int) -> None:
                         f"statement {row['statement_id']} says {row['outcomes'].get(name, 0)} events {name}, "
                         f"and the events hold {expected.get(name, 0)}",
                     )
+
+
+# --- The reasons of traffic, in a bundle for an auditor --------------------------------------------------
+
+SECOND, TEN_MINUTES, HOUR = 1_000_000, 600_000_000, 3_600_000_000
+"""Instants are microseconds since 1970."""
+MILLION = 1_000_000
+INVALID_POINTS, STRONG_POINTS, REVIEW_POINTS, HINT_POINTS = 100, 60, 50, 40
+REASONS = {
+    "plays_at_once": "impossible",
+    "more_hours_than_a_day": "impossible",
+    "countries_within_hours": "impossible",
+    "networks_within_hours": "impossible",
+    "even_pauses": "robot",
+    "shared_session": "coordinated",
+    "repeated_script": "coordinated",
+    "lockstep": "coordinated",
+    "accounts_in_turn": "coordinated",
+    "nobody_leaves_early": "unnatural",
+    "leave_once_paid": "unnatural",
+    "neither_left_nor_finished": "unnatural",
+    "networks_seen_once": "origin",
+}
+"""Reason → its class; of reasons with equal points the first is named."""
+PERIOD_REASONS = {"even_days": "robot", "payees_in_a_ring": "coordinated", "crowd_of_weeks": "unnatural"}
+"""Reasons that rules find over weeks: a bundle of a period has not all that they see, and they are taken as given."""
+CLASS_OF = REASONS | PERIOD_REASONS
+RANK = {reason: -number for number, reason in enumerate(REASONS)}
+DECIDED = ("released", "confirmed")
+NO_REFERRER = "none"
+"""The referrer of a view of which the player said that it had none."""
+CLASS_LENGTHS = (45, 60, 90, 120, 180, 240, 360, 480, 720, 1_200, 2_400)
+END_NAMES = ("early", "middle", "edges", "window_2", "window_4", "window_8", "window_30")
+CROWD_TESTS = (
+    ("early", "nobody_leaves_early"),
+    ("edges", "neither_left_nor_finished"),
+    ("window_2", "leave_once_paid"),
+    ("window_4", "leave_once_paid"),
+    ("window_8", "leave_once_paid"),
+    ("window_30", "leave_once_paid"),
+)
+CLOSE_CROWDS = ("viewer", "network", "referrer", "video_hour", "payee_network")
+"""Crowds of which honest people are hardly a part; in all others the benefit of the doubt goes to some viewers."""
+
+
+class View(NamedTuple):
+    """What the rules of a day see of an event. Names are hashes by a key of the bundle alone; empty is not known."""
+
+    line: int
+    place: tuple[int, int]
+    event_id: str
+    day: str
+    begun: int
+    video: str
+    payee: str
+    length: int | None
+    viewer: str
+    session: str
+    seconds: int
+    country: str
+    device: str
+    network: str
+    network_kind: str
+    agent: str
+    referrer: str
+
+    @property
+    def ended(self) -> int:
+        """Return when it ended."""
+        return self.begun + self.seconds * SECOND
+
+    @property
+    def is_left(self) -> bool:
+        """Return whether it ended clearly before its video did."""
+        return self.length is not None and self.seconds * 10 < self.length * 9 and self.seconds < self.length - 3
+
+
+class Reason(NamedTuple):
+    """What the rules of a day say of an event."""
+
+    outcome: str
+    reason: str
+    points: int
+
+
+class DayRules:
+    """The rules of one day on all that they see, by the thresholds of a policy.
+
+    `views` are of the day and of the day before, by time.
+    """
+
+    def __init__(self, views: Sequence[View], policy: dict[str, Any]) -> None:
+        self.views, self.policy = views, policy
+        self.demoted = frozenset(policy["demoted"])
+        self.found: dict[tuple[int, int], dict[str, tuple[int, int, str]]] = {}
+
+    def reasons(self, day: str) -> dict[tuple[int, int], Reason]:
+        """Return the reason of each event of the day that has one."""
+        for of_viewer in _grouped(self.views, lambda view: view.viewer).values():
+            self._at_once(of_viewer)
+            self._hours(of_viewer)
+            self._moves(of_viewer)
+            self._pauses(of_viewer)
+        self._sessions()
+        self._scripts()
+        self._timetables()
+        self._turns()
+        self._crowds()
+        self._lonely_networks()
+        reasons = {}
+        for view in self.views:
+            classes = self.found.get(view.place)
+            if classes and view.day == day:
+                points = sum(strongest[0] for strongest in classes.values())
+                if points >= REVIEW_POINTS:
+                    outcome = "invalid" if points >= INVALID_POINTS else "review"
+                    reasons[view.place] = Reason(outcome, max(classes.values())[2], points)
+        return reasons
+
+    def _note(self, views: Sequence[View], reason: str, points: int) -> None:
+        """Keep what was found; of each class of an event only the strongest counts."""
+        if reason in self.demoted:
+            points = min(points, REVIEW_POINTS)
+        finding = (points, RANK[reason], reason)
+        for view in views:
+            classes = self.found.setdefault(view.place, {})
+            its_class = REASONS[reason]
+            classes[its_class] = max(classes.get(its_class, finding), finding)
+
+    def _level(self, number: int, name: str) -> int:
+        """Return the points of a number at which a person must look, or which is enough."""
+        if number >= self.policy[f"{name}_invalid"]:
+            return INVALID_POINTS
+        return REVIEW_POINTS if number >= self.policy[f"{name}_review"] else 0
+
+    def _at_once(self, mine: list[View]) -> None:
+        groups = [("at_once", mine)]
+        groups += [("payee_at_once", views) for views in _grouped(mine, lambda view: view.payee).values()]
+        for name, views in groups:
+            numbers = list(zip(views, _in_progress(views), strict=True))
+            for level, points in (("invalid", INVALID_POINTS), ("review", REVIEW_POINTS)):
+                least, times = self.policy[f"{name}_{level}"], self.policy[f"{name}_times_{level}"]
+                if len({view.begun // TEN_MINUTES for view, number in numbers if number >= least}) >= times:
+                    self._note(views, "plays_at_once", points)
+                    break
+
+    def _hours(self, mine: list[View]) -> None:
+        for views in _grouped(mine, lambda view: view.day).values():
+            hours = sum(view.seconds for view in views) // 3_600
+            if points := self._level(hours, "hours"):
+                self._note(views, "more_hours_than_a_day", points)
+
+    def _moves(self, mine: list[View]) -> None:
+        at_home = [view for view in mine if not view.network_kind.startswith(("relay/", "vpn/"))]
+        for name, one in (("countries", "country"), ("networks", "network")):
+            known = [(getattr(view, one), view) for view in at_home if getattr(view, one)]
+            moved = sum(
+                place != next_place and later.begun - view.ended < HOUR
+                for (place, view), (next_place, later) in itertools.pairwise(known)
+            )
+            points = self._level(len({place for place, _ in known}), name)
+            if points and moved >= self.policy[f"{one}_changes"]:
+                self._note([view for _, view in known], f"{name}_within_hours", points)
+
+    def _pauses(self, mine: list[View]) -> None:
+        left = [(later.begun - one.ended, one.seconds) for one, later in itertools.pairwise(mine) if one.is_left]
+        long = sorted(each for each in left if self.policy["pause_seconds"] * SECOND <= each[0] < HOUR)
+        if not long or len(long) * 10 < len(left) * 8:
+            return
+        middle, seconds = long[(len(long) - 1) // 2][0], [each[1] for each in long]
+        even = sum(abs(pause - middle) <= SECOND for pause, _ in long)
+        points = self._level(len(long), "pauses")
+        if points and even * 10 >= len(long) * 9 and max(seconds) - min(seconds) >= 10:
+            self._note(mine, "even_pauses", points)
+
+    def _sessions(self) -> None:
+        for views in _grouped(self.views, lambda view: view.session).values():
+            viewers, networks = _distinct(view.viewer for view in views), _distinct(view.network for view in views)
+            of_payees = Counter(view.payee for view in views if view.payee)
+            if viewers < 2 or 2 * max(of_payees.values(), default=0) < len(views):
+                continue
+            points = min(self._level(viewers, "session_viewers"), self._level(networks, "session_networks"))
+            if points:
+                self._note(views, "shared_session", points)
+
+    def _scripts(self) -> None:
+        paid = self.policy["paid_seconds"]
+        threes = _in_a_row([view for view in self.views if view.seconds >= paid and view.is_left])
+        of_videos = Counter(tuple(view.video for view in three) for three in threes)
+        sessions: Counter[tuple[str, str]] = Counter()
+        for shift in (0, 3):
+            scripts = _grouped(
+                threes,
+                lambda three: tuple((view.video, (view.seconds + shift) // 6) for view in three),  # noqa: B023
+            )
+            for script, same in scripts.items():
+                firsts = [three[0] for three in same]
+                if len(same) * self.policy["script_share"] < of_videos[tuple(video for video, _ in script)]:
+                    continue
+                begun = [view.begun for view in firsts]
+                if max(begun) - min(begun) < self.policy["script_spread_seconds"] * SECOND:
+                    continue
+                viewers, networks = (
+                    _distinct(each.viewer for each in firsts),
+                    _distinct(each.network for each in firsts),
+                )
+                points = self._level(len(same), "script_repeats")
+                if points == REVIEW_POINTS and (viewers < self.policy["script_viewers"] or networks < 2):
+                    continue
+                _raise(sessions, same, points)
+        self._note_sessions(sessions, "repeated_script")
+
+    def _timetables(self) -> None:
+        threes = [three for three in _in_a_row(self.views) if len({view.payee for view in three}) > 1]
+        sessions: Counter[tuple[str, str]] = Counter()
+        for shift in (0, 60 * SECOND):
+            began = _grouped(self.views, lambda view: (view.video, (view.begun + shift) // (120 * SECOND)))  # noqa: B023
+            tables = _grouped(
+                threes,
+                lambda three: tuple((view.video, (view.begun + shift) // (120 * SECOND)) for view in three),  # noqa: B023
+            )
+            for table, same in tables.items():
+                firsts = [three[0] for three in same]
+                viewers = _distinct(view.viewer for view in firsts)
+                if _distinct(view.network for view in firsts) < self.policy["lockstep_networks"]:
+                    continue
+                if 100 * viewers >= self.policy["lockstep_share"] * _distinct(view.viewer for view in began[table[0]]):
+                    _raise(sessions, same, self._level(viewers, "lockstep_viewers"))
+        self._note_sessions(sessions, "lockstep")
+
+    def _note_sessions(self, sessions: "Counter[tuple[str, str]]", reason: str) -> None:
+        of_sessions = _grouped(self.views, lambda view: (view.viewer, view.session) if view.viewer else "")
+        for session, points in sessions.items():
+            if points:
+                self._note(of_sessions[session], reason, points)
+
+    def _turns(self) -> None:
+        known = [view for view in self.views if view.network and view.agent and view.payee]
+        of_device = Counter((view.network, view.agent) for view in known)
+        of_payee = Counter(view.payee for view in known)
+        for (*device, payee, _), mine in _grouped(
+            known, lambda view: (view.network, view.agent, view.payee, view.day)
+        ).items():
+            if len(mine) < self.policy["turn_views"]:
+                continue
+            if _distinct(view.viewer for view in mine) < self.policy["turn_viewers"]:
+                continue
+            expected = self.policy["turn_ratio"] * of_device[device[0], device[1]] * of_payee[payee]
+            together = sum(number > 1 for number in _in_progress(mine))
+            watched = sum(view.seconds for view in mine) * SECOND
+            span = max(view.ended for view in mine) - min(view.begun for view in mine)
+            is_in_turn = together * self.policy["turn_overlap_share"] <= len(mine) and 2 * watched >= span
+            if is_in_turn and len(mine) * len(known) >= expected:
+                self._note(mine, "accounts_in_turn", REVIEW_POINTS)
+
+    def _crowds(self) -> None:
+        ends = {view.place: self._ends(view) for view in self.views}
+        long = [view for view in self.views if view.length is not None and view.length >= CLASS_LENGTHS[0]]
+        evidence = self._witnesses(long)
+        crowds = self._unusual(evidence, ends)
+        habits = {}
+        for viewer, mine in _grouped(self.views, lambda view: view.viewer).items():
+            sums = [sum(each) for each in zip(*(ends[view.place] for view in mine), strict=True)]
+            habits[viewer] = (len({view.payee for view in mine}), sums)
+        witnesses = {view.place for view in evidence}
+        for view in long:
+            early, middle = ends[view.place][:2]
+            meant = dict(zip(END_NAMES, ends[view.place], strict=True)) | {"early": 1 - early, "edges": middle}
+            for crowd in _crowds_of(view):
+                for test, points in crowds.get(crowd, ()):
+                    if not meant[test]:
+                        continue
+                    is_known = bool(view.viewer) and view.place in witnesses
+                    is_sure = crowd[0] in CLOSE_CROWDS or (is_known and _does_as_all(test, *habits[view.viewer]))
+                    is_doubted = test in ("early", "edges") and not is_sure
+                    less = STRONG_POINTS if points == INVALID_POINTS else HINT_POINTS
+                    self._note([view], dict(CROWD_TESTS)[test], less if is_doubted else points)
+
+    def _ends(self, view: View) -> tuple[int, ...]:
+        """Return how a view ended, as ones and zeros by `END_NAMES`."""
+        beyond = view.seconds - self.policy["paid_seconds"]
+        early, middle = view.is_left and beyond < 0, view.is_left and beyond >= 0
+        return (int(early), int(middle), int(not middle), *(int(middle and beyond < each) for each in (2, 4, 8, 30)))
+
+    def _witnesses(self, long: Sequence[View]) -> list[View]:
+        """Return the views that are evidence: one of a room, and of a viewer and payee only some."""
+        rooms, numbers, found = set(), Counter[tuple[str, str]](), list[View]()
+        for view in long:
+            room = (view.video, view.network, view.begun // (300 * SECOND))
+            if view.network:
+                if room in rooms:
+                    continue
+                rooms.add(room)
+            if view.viewer:
+                numbers[view.viewer, view.payee] += 1
+                if numbers[view.viewer, view.payee] > self.policy["witness_views_max"]:
+                    continue
+            found.append(view)
+        return found
+
+    def _unusual(
+        self, evidence: Sequence[View], ends: dict[tuple[int, int], tuple[int, ...]]
+    ) -> dict[tuple[Any, ...], list[tuple[str, int]]]:
+        """Return the crowds whose views end in another way than is usual for videos of their length."""
+        usual = {}
+        for number, views in _grouped(evidence, _length_class).items():
+            early, middle, *others = (sum(each) for each in zip(*(ends[view.place] for view in views), strict=True))
+            without_early = middle * MILLION // max(1, len(views) - early)
+            usual[number] = (
+                early * MILLION // max(1, early + middle),
+                (middle * MILLION // len(views) + without_early) // 2,
+                *(each * MILLION // len(views) for each in others),
+            )
+        seen: dict[tuple[Any, ...], list[int]] = {}
+        expected: dict[tuple[Any, ...], list[int]] = {}
+        for view in evidence:
+            own, of_class = ends[view.place], usual[_length_class(view)]
+            due = ((own[0] + own[1]) * of_class[0], *of_class[1:])
+            for crowd in _crowds_of(view):
+                seen[crowd] = [one + more for one, more in zip(seen.get(crowd, [0] * 7), own, strict=True)]
+                expected[crowd] = [one + more for one, more in zip(expected.get(crowd, [0] * 7), due, strict=True)]
+        found = {crowd: list(self._crowd_tests(seen[crowd], expected[crowd])) for crowd in seen}
+        return {crowd: tests for crowd, tests in found.items() if tests}
+
+    def _crowd_tests(self, seen: list[int], expected: list[int]) -> Iterator[tuple[str, int]]:
+        for test, _ in CROWD_TESTS:
+            index = END_NAMES.index(test)
+            for level, points in (("invalid", INVALID_POINTS), ("review", STRONG_POINTS)):
+                ratio = self.policy[f"{test}_ratio_{level}"]
+                least = self.policy[f"{test if test in ('early', 'edges') else 'window'}_least_{level}"]
+                if test in ("early", "edges"):
+                    is_found = expected[index] >= least * MILLION and seen[index] * MILLION * ratio <= expected[index]
+                else:
+                    is_found = seen[index] >= least and seen[index] * MILLION >= ratio * expected[index]
+                # who must see a video leaves less often early, and later, too
+                if is_found and (test != "early" or seen[1] * MILLION >= expected[1]):
+                    yield test, points
+                    break
+
+    def _lonely_networks(self) -> None:
+        of_networks = _grouped(self.views, lambda view: view.network)
+        lonely = {
+            network
+            for network, views in of_networks.items()
+            if len(views) <= 3 and len({view.viewer for view in views}) == 1 and views[0].viewer
+        }
+        known = [view for view in self.views if view.network and view.country]
+        usual = {
+            country: sum(view.network in lonely for view in views) * MILLION // len(views)
+            for country, views in _grouped(known, lambda view: view.country).items()
+        }
+        for views in _grouped(known, lambda view: view.payee).values():
+            alone = [view for view in views if view.network in lonely]
+            expected = sum(usual[view.country] for view in views)
+            for level, points in (("invalid", INVALID_POINTS), ("review", STRONG_POINTS)):
+                ratio = self.policy[f"lonely_ratio_{level}"]
+                if len(alone) >= self.policy[f"lonely_least_{level}"] and len(alone) * MILLION >= ratio * expected:
+                    self._note(alone, "networks_seen_once", points)
+                    break
+
+
+def _grouped(rows: Sequence[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:
+    """Return rows by a key, in their order; those whose key is empty are left out."""
+    groups: dict[Any, list[Any]] = {}
+    for row in rows:
+        if (its_key := key(row)) != "":
+            groups.setdefault(its_key, []).append(row)
+    return groups
+
+
+def _distinct(names: Iterable[str]) -> int:
+    return len(set(names) - {""})
+
+
+def _in_progress(views: Sequence[View]) -> list[int]:
+    """Return for each view how many are in progress when it begins, itself included unless it has no length."""
+    begun, ended = sorted(view.begun for view in views), sorted(view.ended for view in views)
+    return [bisect_right(begun, view.begun) - bisect_right(ended, view.begun) for view in views]
+
+
+def _in_a_row(views: Sequence[View]) -> list[tuple[View, View, View]]:
+    """Return each three views that follow one another among these of a viewer."""
+    found = list[tuple[View, View, View]]()
+    for mine in _grouped(views, lambda view: view.viewer).values():
+        found += zip(mine, mine[1:], mine[2:], strict=False)
+    return found
+
+
+def _raise(sessions: "Counter[tuple[str, str]]", threes: Sequence[tuple[View, View, View]], points: int) -> None:
+    for view in itertools.chain.from_iterable(threes):
+        sessions[view.viewer, view.session] = max(points, sessions[view.viewer, view.session])
+
+
+def _length_class(view: View) -> int:
+    return bisect_right(CLASS_LENGTHS, view.length or 0)
+
+
+def _crowds_of(view: View) -> Iterator[tuple[Any, ...]]:
+    """Yield the crowds that a view belongs to."""
+    for kind, name in (("viewer", view.viewer), ("network", view.network), ("referrer", view.referrer)):
+        if name:
+            yield kind, name
+    yield "video_hour", view.video, view.begun // HOUR
+    if view.payee:
+        yield "payee", view.payee
+        parts = (view.network, view.network_kind, view.agent, view.device, view.country, view.referrer or NO_REFERRER)
+        for kind, name in zip(
+            ("network", "network_kind", "agent", "device", "country", "referrer"), parts, strict=True
+        ):
+            if name:
+                yield f"payee_{kind}", view.payee, name
+
+
+def _does_as_all(test: str, payee_count: int, ends: list[int]) -> bool:
+    """Return whether a viewer did what the whole crowd did, and watched nothing else."""
+    early, middle, edges = ends[:3]
+    if test == "early":
+        return payee_count == 1 and not early and (middle > 0 or edges <= 2)
+    return payee_count == 1 and edges <= middle
+
+
+class Stored(NamedTuple):
+    """A row of the stored outcomes."""
+
+    line: int
+    place: tuple[int, int]
+    payee: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class JudgedDay:
+    """What a version names for the rules of a day."""
+
+    day: str
+    policy: dict[str, Any]
+    ends: list[int]
+    """The rules saw what lies below, by partition."""
+    reviewed: list[str]
+    """Reasons that are no more than a review on this day."""
+    has_catalogue: bool
+    """Whether they were given the catalogue of the bundle."""
+
+    def is_seen(self, place: tuple[int, int]) -> bool:
+        """Return whether the rules saw an event."""
+        return place[0] < len(self.ends) and place[1] < self.ends[place[0]]
+
+
+def check_reasons(bundle: Bundle, found: Found) -> dict[str, int]:
+    """Judge every judged day again, and compare what the rules say with the stored outcomes and with the events."""
+    days = _judged_days(bundle, found)
+    if unknown := bundle.days_left_out - days.keys():
+        raise WrongError("manifest.json", 1, f"leaves out {min(unknown)}, which the version has not judged")
+    all_views = itertools.groupby(_views(bundle), key=lambda each: each[0])
+    all_stored = itertools.groupby(_stored_reasons(bundle), key=lambda each: each[0])
+    next_views, next_stored = next(all_views, None), next(all_stored, None)
+    judged_count = 0
+    again = sorted(days.keys() - bundle.days_left_out)
+    for day in again:
+        views: list[View] = []
+        stored: dict[tuple[int, int], Stored] = {}
+        if next_views is not None and next_views[0] == day:
+            views, next_views = [view for _, view in next_views[1]], next(all_views, None)
+        if next_stored is not None and next_stored[0] == day:
+            stored = {each.place: each for _, each in next_stored[1]}
+            next_stored = next(all_stored, None)
+        _check_views(found, days[day], views)
+        _check_stored(found, days[day], views, stored)
+        judged_count += sum(view.day == day for view in views)
+    for name, more in ((JUDGED, next_views), (STORED, next_stored)):
+        if more is not None:
+            raise WrongError(name, 0, f"has rows of {more[0]}, which is out of order or was not judged")
+    _check_decisions(found)
+    return {
+        "days_judged_again": len(again),
+        "events_judged_again": judged_count,
+        "judged_days_left_out": len(bundle.days_left_out),
+    }
+
+
+def _judged_days(bundle: Bundle, found: Found) -> dict[str, JudgedDay]:
+    """Return the judged days of the period, by the signed record of the version."""
+    days = {}
+    for day, traffic in ruled_days(bundle, found):
+        if "ends" not in traffic:
+            continue
+        policy = found.thresholds.get(int(traffic["policy_version"]))
+        if policy is None:
+            name = f"traffic policy {traffic['policy_version']}"
+            raise WrongError(RECORDS, 0, f"{day} was judged by {name}, which is not among the records")
+        has_catalogue = traffic["catalogue_version"] == bundle.versions["catalogue"]
+        days[day] = JudgedDay(day, policy, list(traffic["ends"]), list(traffic.get("reviewed", ())), has_catalogue)
+    return days
+
+
+def _views(bundle: Bundle) -> Iterator[tuple[str, View]]:
+    """Yield each judged day with what its rules see, by time."""
+    last: tuple[Any, ...] = ()
+    for line, row in bundle.rows(JUDGED):
+        try:
+            view = View(
+                line,
+                (int(row["partition"]), int(row["offset"])),
+                row["event_id"],
+                row["event_day"],
+                int(row["begun"]),
+                row["video_id"],
+                row["payee_id"],
+                int(row["length_seconds"]) if row["length_seconds"] else None,
+                row["viewer"],
+                row["session"],
+                int(row["view_duration"]),
+                *(row[name] for name in ("country", "device_type", "network", "network_kind", "agent", "referrer")),
+            )
+        except ValueError as error:
+            raise WrongError(JUDGED, line, f"a field is not valid ({cause(error)})") from error
+        order = (row["judged_day"], view.begun, view.event_id, view.place)
+        if order <= last:
+            raise WrongError(JUDGED, line, "is out of order")
+        last = order
+        yield row["judged_day"], view
+
+
+def _stored_reasons(bundle: Bundle) -> Iterator[tuple[str, Stored]]:
+    """Yield each day with its stored outcomes, by place."""
+    last: tuple[Any, ...] = ()
+    for line, row in bundle.rows(STORED):
+        try:
+            place, points = (int(row["partition"]), int(row["offset"])), int(row["points"])
+        except ValueError as error:
+            raise WrongError(STORED, line, f"a field is not valid ({cause(error)})") from error
+        if (row["event_day"], place) <= last:
+            raise WrongError(STORED, line, "is out of order")
+        last = (row["event_day"], place)
+        yield row["event_day"], Stored(line, place, row["payee_id"], Reason(row["outcome"], row["reason"], points))
+
+
+def _check_views(found: Found, judged: JudgedDay, views: Sequence[View]) -> None:
+    """Check that the rules are given what would be counted of the day without them, and nothing else."""
+    before = (date.fromisoformat(judged.day) - timedelta(days=1)).isoformat()
+    for view in views:
+        name = f"event {view.event_id}, as the rules of {judged.day} see it,"
+        if view.day not in (judged.day, before) or not judged.is_seen(view.place):
+            raise WrongError(JUDGED, view.line, f"{name} is not one that they saw")
+        known = found.database.execute(
+            "SELECT event_id, video_id, day, country, seconds, outcome FROM events WHERE partition = ? AND offset = ?",
+            view.place,
+        ).fetchone()
+        if known is None and view.day >= found.first_day:
+            raise WrongError(JUDGED, view.line, f"{name} is not among the events")
+        if known is not None:
+            if known[:5] != (view.event_id, view.video, view.day, view.country, view.seconds):
+                raise WrongError(JUDGED, view.line, f"{name} is another one than among the events")
+            if not (_is_counted(known[5]) or known[5].startswith(("invalid_traffic:", "duplicate", "conflict"))):
+                raise WrongError(JUDGED, view.line, f"{name} is {known[5]} and cannot be counted")
+        if judged.has_catalogue:
+            _check_catalogue_of(found, judged.day, view, name)
+    seen = {view.place for view in views}
+    for partition, offset, event_id, outcome in found.database.execute(
+        "SELECT partition, offset, event_id, outcome FROM events WHERE day = ?", (judged.day,)
+    ):
+        is_missing = (partition, offset) not in seen and judged.is_seen((partition, offset))
+        if is_missing and _is_counted(outcome):
+            raise WrongError(JUDGED, 0, f"event {event_id} is counted, and the rules of {judged.day} do not see it")
+
+
+def _check_catalogue_of(found: Found, day: str, view: View, name: str) -> None:
+    """Check the length of a view's video, and who owns the largest share of it on the day."""
+    length = found.database.execute("SELECT length_seconds FROM videos WHERE video_id = ?", (view.video,)).fetchone()
+    payee = found.database.execute(
+        "SELECT payee_id FROM owners WHERE video_id = ? AND from_on <= ? AND ? < to_on "
+        "ORDER BY share_ppm DESC, payee_id LIMIT 1",
+        (view.video, view.day, view.day),
+    ).fetchone()
+    if view.length != (length[0] if length else None) or view.payee != (payee[0] if payee else ""):
+        raise WrongError(JUDGED, view.line, f"{name} has another length or payee than in the catalogue of {day}")
+
+
+def _check_stored(
+    found: Found, judged: JudgedDay, views: Sequence[View], stored: dict[tuple[int, int], Stored]
+) -> None:
+    """Compare the stored outcomes with what the rules say, and with what became of the events."""
+    due = {
+        place: reason._replace(outcome="review") if reason.reason in judged.reviewed else reason
+        for place, reason in DayRules(views, judged.policy).reasons(judged.day).items()
+    }
+    of_day = {view.place: view for view in views if view.day == judged.day}
+    for each in stored.values():
+        payee = of_day[each.place].payee if each.place in of_day else None
+        if each.reason.reason not in CLASS_OF:
+            raise WrongError(STORED, each.line, f"names {each.reason.reason}, which is not a reason of traffic")
+        if each.reason.outcome in DECIDED:
+            found.decided[judged.day, each.reason.reason, each.payee, each.reason.outcome] += 1
+        elif each.reason.reason in REASONS and (due.get(each.place), payee) != (each.reason, each.payee):
+            says = "nothing of it" if each.place not in due else " ".join(map(str, due[each.place]))
+            text = f"says {' '.join(map(str, each.reason))} of payee {each.payee or 'nobody'}, and the rules say {says}"
+            raise WrongError(STORED, each.line, text)
+    for place in sorted(due.keys() - stored.keys()):
+        text = f"the rules of {judged.day} say {' '.join(map(str, due[place]))} of event {of_day[place].event_id}"
+        raise WrongError(STORED, 0, f"{text}, and no row has it")
+    for partition, offset, event_id, outcome, line in found.database.execute(
+        "SELECT partition, offset, event_id, outcome, line FROM events WHERE day = ? ORDER BY line", (judged.day,)
+    ):
+        row = stored.get((partition, offset))
+        kept = row.reason.outcome if row else ""
+        is_invalid = outcome.startswith("invalid_traffic:")
+        is_wrong = (
+            (kept in ("invalid", "confirmed") and _is_counted(outcome))
+            or (row is not None and is_invalid and outcome != f"invalid_traffic:{CLASS_OF[row.reason.reason]}")
+            or (kept in ("review", "released") and is_invalid)
+            or (kept == "review" and outcome == "billable")
+            or (kept != "review" and outcome == "under_review")
+            or (is_invalid and row is None and (partition, offset) in of_day)
+            or (outcome == "traffic_pending" and judged.is_seen((partition, offset)))
+            or (outcome == "billable" and not judged.is_seen((partition, offset)))
+        )
+        if is_wrong:
+            text = f"is {outcome}, and the outcome of its traffic is {kept or 'none'}"
+            raise WrongError(EVENTS, line, f"event {event_id} of {judged.day} {text}")
+
+
+def _check_decisions(found: Found) -> None:
+    """Check that somebody decided on as many events as the outcomes have decided ones, of each group's kind."""
+    for key, count in sorted(found.decided.items()):
+        if count > found.decisions[key]:
+            day, reason, payee, outcome = key
+            text = f"{count} events of payee {payee or 'nobody'} on {day} for {reason} are {outcome}"
+            raise WrongError(STORED, 0, f"{text}, and decisions of the records name {found.decisions[key]}")
+
+
+def _is_counted(outcome: str) -> bool:
+    return outcome == "billable" or outcome in NOT_BILLABLE
 
 
 # --- Receipts --------------------------------------------------------------------------------------------
@@ -2088,7 +2829,7 @@ def print_statement(found: dict[str, Any], *, as_json: bool, with_kept: bool) ->
 
 def check_files(bundle: Bundle) -> None:
     """Check that the files are those of the manifest; last, because the checks before it name the row."""
-    for name in FILES:
+    for name in bundle.files:
         if bundle.manifest["files"].get(name) != bundle.sha256(name):
             raise WrongError(name, 0, "is not the file that manifest.json names (SHA-256)")
 
@@ -2101,12 +2842,15 @@ def verify(
     opened_max: int = OPENED_MAX,
     receipts: Sequence[Path] = (),
     receipt_keys: Path | None = None,
+    reader: str = "",
 ) -> dict[str, Any]:
     """Check everything; return what was found. Raise WrongError at the first wrong row, UnusableError."""
     if bool(receipts) != bool(receipt_keys):
         raise UnusableError("give --receipts and --receipt-keys together")
     kept, kept_leaves = read_kept(kept_places)
     bundle = Bundle(folder, opened_max)
+    if reader:
+        refuse_other_reader(bundle, reader)
     with tempfile.TemporaryDirectory(prefix="viewledger-verify-") as scratch:
         database = sqlite3.connect(os.path.join(scratch, "index.sqlite"), isolation_level=None)
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;" + SCHEMA)
@@ -2120,19 +2864,31 @@ def verify(
         contracts = contracts_of(bundle, found)
         statement_count = check_statements(bundle, found, contracts)
         event_count = check_events(bundle, found, contracts)
+        about_reasons = _about_reasons(bundle, found)
         about_receipts = check_receipts(bundle, found) if receipt_keys else {}
         check_files(bundle)
         database.close()
     return {
+        **({"for": bundle.reader} if bundle.reader else {}),
         "checkpoints": len(checkpoints),
         "records": found.record_count,
         "records_not_signed": found.uncovered_count,
         "transactions": transaction_count,
         "statements": statement_count,
         "events": event_count,
+        **about_reasons,
         **about_receipts,
         **({"receipted_events_elsewhere": receipted - found.receipted_count} if receipt_keys else {}),
     }
+
+
+def _about_reasons(bundle: Bundle, found: Found) -> dict[str, int]:
+    if bundle.reader != AUDITOR:
+        return {}
+    try:
+        return check_reasons(bundle, found)
+    except NO_VALUE as error:
+        raise WrongError(RECORDS, 0, f"what the rules of traffic need cannot be read ({cause(error)})") from error
 
 
 def counted(count: int, name: str) -> str:
@@ -2186,6 +2942,13 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument("--receipt-keys", type=Path, metavar="JWKS", help="the collector's public keys")
     parser.add_argument("--events", type=Path, metavar="FILE", help="the events of the statement, as NDJSON")
+    parser.add_argument(
+        "--for",
+        dest="reader",
+        choices=(PAYEE, AUDITOR),
+        default="",
+        help="for whom the bundle must be; others are refused",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument(
         "--opened-max",
@@ -2198,8 +2961,8 @@ def main(words: Sequence[str]) -> int:
     try:
         public_key = read_public_key(arguments.pubkey)
         if arguments.bundle.is_file():
-            if arguments.receipts or arguments.receipt_keys:
-                raise UnusableError("receipts are compared with the bundle of a period, which is a folder")
+            if arguments.receipts or arguments.receipt_keys or arguments.reader:
+                raise UnusableError("--receipts and --for go with the bundle of a period, which is a folder")
             found = verify_statement(arguments.bundle, public_key, arguments.kept, events=arguments.events)
             return print_statement(found, as_json=arguments.json, with_kept=bool(arguments.kept))
         if arguments.events:
@@ -2211,6 +2974,7 @@ def main(words: Sequence[str]) -> int:
             opened_max=arguments.opened_max,
             receipts=arguments.receipts,
             receipt_keys=arguments.receipt_keys,
+            reader=arguments.reader,
         )
     except WrongError as error:
         document = {"sound": False, "file": error.file, "line": error.line, "wrong": error.text}
@@ -2231,8 +2995,9 @@ def main(words: Sequence[str]) -> int:
     if arguments.json:
         print(json.dumps({"sound": True, **found}))
     else:
+        reader = found.pop("for", "")
         counts = ", ".join(counted(count, name.replace("_", " ")) for name, count in found.items())
-        print(f"viewledger-verify: everything agrees: {counts}")
+        print(f"viewledger-verify: everything agrees{f' in this bundle for the {reader}' if reader else ''}: {counts}")
     return 3 if found["records_not_signed"] else 0
 
 

@@ -131,6 +131,20 @@ def _by_viewer(rows: DataFrame) -> DataFrame:
     return by_viewer.sortWithinPartitions(JUDGED_DAY, "user_id", "happened_at", "event_id", *PLACE)
 
 
+def days_without_persons(events: DataFrame, viewers: DataFrame, days: Collection[date]) -> frozenset[date]:
+    """Return the days of which personal columns were removed, or of the day before.
+
+    Judged again without what some viewers sent, a robot's views would be counted: such days keep their outcomes. Those
+    that no rule has judged yet, since their first event was accepted so late, have no rules.
+    """
+    near = frozenset(day - step * _ONE for day in days for step in (0, 1))
+    sent = on_days(events, near).where("verdict <> 'rejected'").select("event_day", F.lit(1).alias("sign"))
+    persons = on_days(viewers, near).select("event_day", F.lit(-1).alias("sign"))
+    left = sent.unionByName(persons).groupBy("event_day").agg(F.sum("sign").alias("count"))
+    lost_on = {row.event_day for row in left.where("count <> 0").collect()}
+    return frozenset(day for day in days if lost_on & {day, day - _ONE})
+
+
 def comparable(rows: DataFrame, days: Collection[date]) -> DataFrame:
     """Return what rules of some days see, without hashes of the day before by another key than the day's own.
 

@@ -62,14 +62,12 @@ class DayJudging:
     ) -> OutcomeChanges:
         """Let the rules judge the days, and compare what they say with what is stored.
 
-        `guard` looks at the days that are judged for the first time; None: by what is pinned for them. The `decided`
-        outcomes prevail over the rules.
+        The `decided` outcomes prevail over the rules; `guard`: see `judged`.
         """
-        by_rules, reviewed_by_day = self._judged(rules, catalogue, guard)
+        by_rules, reviewed_by_day = self.judged(rules, catalogue, guard)
         prevailing = on_days(decided, self.now).select(*by_rules.columns)
         fresh = by_rules.join(prevailing.select(*PLACE), PLACE, "left_anti").unionByName(prevailing)
-        changes = self._compared(with_position(on_days(self.outcomes, self.now)), fresh)
-        return replace(changes, reviewed=reviewed_by_day)
+        return replace(self.compared(fresh), reviewed=reviewed_by_day)
 
     def decided_changes(self, decisions: Collection[TrafficDecision]) -> OutcomeChanges:
         """Give the members of decided groups their outcome.
@@ -85,6 +83,10 @@ class DayJudging:
         nothing = with_position(on_days(self.outcomes, self.now)).where(F.lit(False))
         return self._compared(nothing, found.select(*self.outcomes.columns))
 
+    def compared(self, fresh: DataFrame) -> OutcomeChanges:
+        """Compare all outcomes of the days with the stored ones."""
+        return self._compared(with_position(on_days(self.outcomes, self.now)), fresh)
+
     def _compared(self, stored: DataFrame, fresh: DataFrame) -> OutcomeChanges:
         before = stored.withColumn("before", F.struct(*_OUTCOME))
         now = fresh.select(*PLACE, F.col("event_day").alias("now_day"), F.struct(*_OUTCOME).alias("now"))
@@ -94,11 +96,12 @@ class DayJudging:
         places = changed.rows.select(*PLACE, "before", "now")
         return OutcomeChanges(kept(removed), kept(added), Kept(places, changed.count), {})
 
-    def _judged(
+    def judged(
         self, rules: TrafficRules, catalogue: CatalogueFacts, guard: TrafficGuard | None
     ) -> tuple[DataFrame, dict[date, tuple[str, ...]]]:
-        """Return the outcomes, and the reasons of each day that are no more than a review.
+        """Return what the rules say of the days, and the reasons of each day that are no more than a review.
 
+        `guard` finds these reasons for its own days; others, or all days without a guard, have those that are pinned.
         Judging a day costs more for its plan than for its rows, so one plan judges as many days as fit.
         """
         seen = {day: each.seen for day, each in self.now.items() if each.seen is not None}
@@ -111,9 +114,8 @@ class DayJudging:
                 rows = source.rows({day: seen[day] for day in piece}, videos).persist()
                 of_days = rows.where(f"event_day = {JUDGED_DAY}").select(*PLACE, "event_day", "payee_id")
                 outcomes = kept(rules.outcomes(rows, policy).join(of_days.drop("event_day"), PLACE)).rows
-                first = [day for day in piece if self.before[day].seen is None]
-                if guard is not None and first:
-                    reasons |= guard.reasons(first, of_days, outcomes)
+                if guard is not None and (guarded := guard.days.intersection(piece)):
+                    reasons |= guard.reasons(guarded, of_days, outcomes)
                 rows.unpersist()
                 found.append(reviewed(outcomes, reasons).select(*PLACE, "event_day", *_OUTCOME))
         return reduce(DataFrame.unionByName, found), reasons

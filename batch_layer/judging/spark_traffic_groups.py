@@ -48,14 +48,14 @@ def decided_members(outcomes: DataFrame, decisions: Collection[TrafficDecision])
 
 def given_rows(outcomes: DataFrame) -> DataFrame:
     """Return the outcomes that the rules of a day do not change: decided by people, or found in a period."""
-    return outcomes.where(is_outcome(DECIDED_OUTCOMES) | _is_of_period())
+    return outcomes.where(is_outcome(DECIDED_OUTCOMES) | is_of_period())
 
 
 def found_sets(outcomes: DataFrame) -> list[FoundSet]:
     """Return the sets that rules of a period found, in order. What people decided on was under review then."""
     found: defaultdict[tuple[str, str, TrafficOutcome], Content] = defaultdict(Content)
     for (_, reason, payee_id, outcome), content in _sets_of(
-        outcomes.where(_is_of_period()), tuple(TrafficOutcome)
+        outcomes.where(is_of_period()), tuple(TrafficOutcome)
     ).items():
         is_invalid = outcome is TrafficOutcome.INVALID
         found[reason, payee_id, TrafficOutcome.INVALID if is_invalid else TrafficOutcome.REVIEW] += content
@@ -77,7 +77,8 @@ def other_findings(outcomes: DataFrame, rules: Mapping[date, DayRules]) -> list[
     ]
 
 
-def _is_of_period() -> Column:
+def is_of_period() -> Column:
+    """Return whether a rule of a period found the outcome of a row."""
     return F.col("reason").isin(sorted(PERIOD_CODES))
 
 

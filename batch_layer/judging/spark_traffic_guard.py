@@ -25,10 +25,11 @@ def days_of_history(days: Collection[date], rules: Mapping[date, DayRules]) -> f
 class TrafficGuard:
     """Finds the reasons of days, judged for the first time, whose outcomes a person must look at."""
 
+    days: frozenset[date]
     history: Mapping[date, DayShares]
 
     def reasons(self, days: Collection[date], rows: DataFrame, outcomes: DataFrame) -> dict[date, tuple[str, ...]]:
-        """Return the reasons of each day to be reviewed, by the events that its rules judged and their outcomes."""
+        """Return the reasons of each of some of its days, by the events that its rules judged and their outcomes."""
         if not self.history:
             return dict.fromkeys(days, ())
         counts = {row.event_day: int(row["count"]) for row in rows.groupBy("event_day").count().collect()}

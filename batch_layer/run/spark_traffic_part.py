@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.judging.spark_catalogue import CatalogueFacts
-from batch_layer.judging.spark_day_rows import DayRows
+from batch_layer.judging.spark_day_rows import DayRows, days_without_persons
 from batch_layer.judging.spark_day_traffic import DayJudging, EventRules, OutcomeChanges
 from batch_layer.judging.spark_facts import catalogue_of
 from batch_layer.judging.spark_judging import Stored
@@ -19,7 +19,7 @@ from batch_layer.judging.spark_traffic_guard import TrafficGuard, days_of_histor
 from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import Kept, kept
-from batch_layer.lake.spark_stored import days_of, on_days
+from batch_layer.lake.spark_stored import days_of
 from batch_layer.lake.tables import EVENTS, TALLY, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
 from batch_layer.run.ports import ArchivedPiece, JudgedPiece
 from batch_layer.run.spark_branch import BranchTables, JudgedRows
@@ -58,18 +58,19 @@ class TrafficJudges:
         return {TRAFFIC_OUTCOMES: changed, EVENTS: on.replace(EVENTS, removed, kept(added))}
 
     def _guard(self, on: BranchTables, rules: Mapping[date, DayRules], days: Collection[date]) -> TrafficGuard:
-        first = [day for day in days if rules[day].seen is None]
+        first = frozenset(day for day in days if rules[day].seen is None)
         history = days_of_history(first, rules)
         if not history:
-            return TrafficGuard({})
-        return TrafficGuard(stored_shares(on.read(TALLY), on.read(TRAFFIC_OUTCOMES), history, self.rules.sentences))
+            return TrafficGuard(first, {})
+        shares = stored_shares(on.read(TALLY), on.read(TRAFFIC_OUTCOMES), history, self.rules.sentences)
+        return TrafficGuard(first, shares)
 
     def part(
         self, on: BranchTables, piece: ArchivedPiece, days: Collection[date], settled_until: datetime
     ) -> JudgedPiece:
         """Let the rules judge days by everything on a branch; see the port `Warehouse`."""
         branch = piece.branch
-        without = _days_without_persons(on, days)
+        without = days_without_persons(on.read(EVENTS), on.read(VIEWERS), days)
         unruled = {day: replace(branch.rules[day], traffic_policy_version=0)
                    for day in without if branch.rules[day].seen is None}  # fmt: skip
         days = frozenset(days) - without
@@ -132,17 +133,3 @@ def _judged(
     branch.engine.events.append(events)
     rules, removed = {**branch.rules, **now}, events.removed
     return JudgedPiece(piece, days_of(removed), rules, 0, removed.count, 0, engine=engine)
-
-
-def _days_without_persons(on: BranchTables, days: Collection[date]) -> frozenset[date]:
-    """Return the days of which personal columns were removed, or of the day before.
-
-    Judged again without what some viewers sent, a robot's views would be counted: such days keep their outcomes. Those
-    that no rule has judged yet, since their first event was accepted so late, have no rules.
-    """
-    near = frozenset(day - step * timedelta(days=1) for day in days for step in (0, 1))
-    events = on_days(on.read(EVENTS), near).where("verdict <> 'rejected'").select("event_day", F.lit(1).alias("sign"))
-    persons = on_days(on.read(VIEWERS), near).select("event_day", F.lit(-1).alias("sign"))
-    left = events.unionByName(persons).groupBy("event_day").agg(F.sum("sign").alias("count"))
-    lost_on = {row.event_day for row in left.where("count <> 0").collect()}
-    return frozenset(day for day in days if lost_on & {day, day - timedelta(days=1)})

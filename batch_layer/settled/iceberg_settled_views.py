@@ -61,7 +61,7 @@ class IcebergSettledViews:
         if policy is not None:
             facts, traffic = attribution.facts(), self._traffic()
             events = rejudged(events, self._read(VIEWERS), attribution.period, policy, facts, traffic)
-        return unpacked(_streamed(pieces_of(with_outcomes(events, attribution.period), attribution)))
+        return unpacked(streamed(pieces_of(with_outcomes(events, attribution.period), attribution)))
 
     def unplaced(self, attribution: AttributionRows) -> Iterator[UnplacedViews]:
         """Yield the billable views of the period without an owner or without a card."""
@@ -79,7 +79,7 @@ class IcebergSettledViews:
             .agg(F.sum("views"), F.min("day"))
             .orderBy("video_id", "payee_id")
         )
-        return (UnplacedViews(*row) for row in _streamed(rows))
+        return (UnplacedViews(*row) for row in streamed(rows))
 
     def contradictions(self, period: Period) -> Sequence[str]:
         """Return a sentence for some of the videos and days whose published counts differ from the events."""
@@ -98,14 +98,14 @@ class IcebergSettledViews:
         return [
             f"video {row.video_id}, {row.event_day}, country {row.country}: the published counts have {row.views:+} "
             f"views and {row.billable_views:+} billable views against the events"
-            for row in _streamed(wrong.limit(CONTRADICTIONS_SHOWN))
+            for row in streamed(wrong.limit(CONTRADICTIONS_SHOWN))
         ]
 
     def videos_seen(self, days: Collection[date], among: Collection[str]) -> set[str]:
         """Return which of the videos have counted views on some of the days."""
         wanted = self._spark.createDataFrame(pa.table({"video_id": pa.array(sorted(among), pa.string())}))
         counts = self._read(VIEWS_BY_DETAIL).where(F.col("event_day").isin(sorted(days)))
-        return {row.video_id for row in _streamed(counts.join(wanted, "video_id").select("video_id").distinct())}
+        return {row.video_id for row in streamed(counts.join(wanted, "video_id").select("video_id").distinct())}
 
     def open_review_items(self, period: Period) -> Mapping[str, int]:
         """Return how many events of each reviewed verdict claim to have happened in the period.
@@ -119,7 +119,7 @@ class IcebergSettledViews:
             .groupBy("verdict")
             .count()
         )
-        return {verdict: count for verdict, count in _streamed(rows)}
+        return {verdict: count for verdict, count in streamed(rows)}
 
     def unreconciled(self) -> Sequence[str]:
         """Return the known differences between archive, tables, served counts and ledger, in sentences."""
@@ -134,12 +134,12 @@ class IcebergSettledViews:
         )
         return (
             ReviewedEvent(partition, offset, event_id, video_id, _instant(happened), _instant(appended))
-            for partition, offset, event_id, video_id, happened, appended in _streamed(rows)
+            for partition, offset, event_id, video_id, happened, appended in streamed(rows)
         )
 
     def conflicts(self, period: Period) -> Iterator[Conflict]:
         """Yield the events of the period with verdict `conflict`."""
-        for partition, offset, event_id, video_id, happened, appended, first_place, differing in _streamed(
+        for partition, offset, event_id, video_id, happened, appended, first_place, differing in streamed(
             conflicts_of(self._read(EVENTS), self._read(VIEWERS), period)
         ):
             instants = (_instant(happened), _instant(appended))
@@ -174,7 +174,8 @@ class IcebergSettledViews:
         return self._tables.at(table, snapshots[table]).drop(*PERSON)
 
 
-def _streamed(rows: DataFrame) -> Iterator[Row]:
+def streamed(rows: DataFrame) -> Iterator[Row]:
+    """Yield rows one partition after the other; raise UnavailableError if the tables cannot be read."""
     try:
         yield from rows.toLocalIterator(prefetchPartitions=True)
     except PySparkException as error:

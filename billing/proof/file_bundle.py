@@ -1,15 +1,17 @@
 """Write a bundle: everything needed to recompute a period's statements, in files that need no server.
 
-docs/concepts/proof.md defines every file. Everything streams; a bundle is written beside its folder and
-moved there complete.
+One for a payee shows no threshold of the rules of traffic; one for an auditor has what these rules saw, too.
+docs/concepts/proof.md defines every file. Everything streams; a bundle is written beside its folder and moved there
+complete.
 """
 
 import gzip
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +24,7 @@ from billing.terms.catalogue import Catalogue
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import PublishedCount, SettledEvent
 
-FORMAT = "viewledger-bundle/3"
+FORMAT = "viewledger-bundle/4"
 PAYEE_COLUMNS = ("payee_id", "name", "user_id", "country")
 VIDEO_COLUMNS = ("video_id", "length_seconds")
 OWNER_COLUMNS = ("video_id", "from_on", "to_on", "payee_id", "share_ppm")
@@ -31,6 +33,20 @@ EVENT_COLUMNS = (
     "policy_version", "sha256",
 )  # fmt: skip
 COUNT_COLUMNS = ("video_id", "event_day", "country", "views", "billable_views", "policy_version")
+JUDGED_COLUMNS = (
+    "judged_day", "partition", "offset", "event_id", "event_day", "begun", "video_id", "payee_id", "length_seconds",
+    "viewer", "session", "view_duration", "country", "device_type", "network", "network_kind", "agent", "referrer",
+)  # fmt: skip
+OUTCOME_COLUMNS = ("partition", "offset", "event_day", "payee_id", "outcome", "reason", "points")
+
+
+class BundleReader(StrEnum):
+    """For whom a bundle is."""
+
+    PAYEE = "payee"
+    """It has no threshold of the rules of traffic: of their policies it has the leaves only."""
+    AUDITOR = "auditor"
+    """It has all that is needed to find the reason of each event again."""
 
 
 class SettledEvents(Protocol):
@@ -41,6 +57,20 @@ class SettledEvents(Protocol):
 
     def counts(self, period: Period) -> Iterable[PublishedCount]:
         """Yield the published counts, ascending by (video_id, event_day, country, policy_version). Streams."""
+
+
+class TrafficEvidence(Protocol):
+    """What the rules of traffic saw and said of the judged days of a period, of ONE published version."""
+
+    @property
+    def days_left_out(self) -> Collection[date]:
+        """Return the judged days that cannot be judged again, for viewers of them were forgotten or removed."""
+
+    def views(self) -> Iterable[Sequence[Cell]]:
+        """Yield rows of `JUDGED_COLUMNS`, ascending by (judged_day, begun, event_id, partition, offset). Streams."""
+
+    def outcomes(self) -> Iterable[Sequence[Cell]]:
+        """Yield rows of `OUTCOME_COLUMNS`, ascending by (event_day, partition, offset). Streams."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +103,10 @@ def write_bundle(
     versions: BundleVersions,
     books: BundledBooks,
     settled: SettledEvents,
+    traffic: TrafficEvidence | None,
     made_at: datetime,
 ) -> dict[str, int]:
-    """Write a bundle into a new folder; return the number of rows in each file.
+    """Write a bundle into a new folder; return the number of rows in each file. With `traffic` it is for an auditor.
 
     Raises:
         BundleRefusedError: the folder already exists and is not empty, or cannot be written.
@@ -88,8 +119,13 @@ def write_bundle(
         part.mkdir(parents=True)
         counts = _write_books(part, books) | _write_catalogue(part, books.catalogue)
         counts |= _write_events(part, settled, period)
+        about_reader: dict[str, object] = {"for": BundleReader.PAYEE if traffic is None else BundleReader.AUDITOR}
+        if traffic is not None:
+            counts |= _write_traffic(part, traffic)
+            about_reader["days_left_out"] = [day.isoformat() for day in sorted(traffic.days_left_out)]
         manifest = {
             "format": FORMAT,
+            **about_reader,
             "period": str(period),
             "period_start_on": period.start_on.isoformat(),
             "period_end_on": period.end_on.isoformat(),
@@ -161,6 +197,14 @@ def _write_events(folder: Path, settled: SettledEvents, period: Period) -> dict[
         "events.csv.gz": _write_csv(folder / "events.csv.gz", EVENT_COLUMNS, events),
         "counts.csv.gz": _write_csv(folder / "counts.csv.gz", COUNT_COLUMNS, counts),
     }
+
+
+def _write_traffic(folder: Path, traffic: TrafficEvidence) -> dict[str, int]:
+    files = (
+        ("judged_views.csv.gz", JUDGED_COLUMNS, traffic.views),
+        ("traffic_outcomes.csv.gz", OUTCOME_COLUMNS, traffic.outcomes),
+    )
+    return {name: _write_csv(folder / name, columns, rows()) for name, columns, rows in files}
 
 
 def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> int:

@@ -8,6 +8,7 @@ billability, for rejected ones the reason, and for invalid traffic its class: `b
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
@@ -69,6 +70,31 @@ class SettledPiece(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Ad type → ad views during the billable events."""
     event_ids: list[str]
     """The billable events, ascending byte by byte; a UUID each, lower case with hyphens."""
+
+
+class TrafficState(StrEnum):
+    """What becomes of an event by the rules of traffic and all others."""
+
+    PAID = "paid"
+    UNDER_REVIEW = "under_review"
+    WITHHELD = "withheld"
+    """It is invalid traffic."""
+    UNPAID = "unpaid"
+    """It is a view that is not billable for another reason."""
+
+
+class MovedViews(NamedTuple):
+    """Events of a video, country and day of which a proposed policy of traffic would make something else."""
+
+    event_day: date
+    now: str
+    proposed: str
+    """`TrafficState`; never equal to `now`."""
+    decided: str
+    """`released` or `confirmed` where a person decided on the events; else empty."""
+    video_id: str
+    country: str
+    event_count: int
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
-from billing.terms.file_policies import read_traffic_policy
 from billing.terms.policies import StoredPolicy
 from billing.terms.postgres_policies import PostgresPolicies
-from ingestion.contract.traffic_policy import SHIPPED, TRAFFIC, traffic_document
+from ingestion.contract.traffic_policy import TRAFFIC, traffic_document
 from jobs.commands.billing.policies import policy_document, show_proposed
 from jobs.commands.billing.tables import aligned
-from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import billing_connector, show
 from jobs.wiring.billing_work import billing_work
+from jobs.wiring.tried_traffic import proposed_traffic_policy
 
 
 @billing_work
@@ -31,11 +30,7 @@ def propose_policy(environ: Mapping[str, str], *, policy: Path, first_on: date, 
     It has the values of the newest one in force, or of the shipped one, where the file names none.
     """
     store = PostgresPolicies(billing_connector(environ))
-    try:
-        before = store.newest_traffic() or SHIPPED
-    except ValueError as error:
-        raise CommandError(f"{error}; use the program that proposed it, or a newer one", ExitCode.REFUSED) from error
-    document = traffic_document(read_traffic_policy(policy, before))
+    document = traffic_document(proposed_traffic_policy(store, policy))
     version, is_new = store.propose(TRAFFIC, document, first_on, actor=actor)
     show_proposed(TRAFFIC, version, first_on, is_new=is_new, as_json=as_json)
     return ExitCode.OK

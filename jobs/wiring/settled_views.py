@@ -1,6 +1,7 @@
 """Wire the settled views of the current version for billing: the batch layer's reader behind billing's port."""
 
 import logging
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -11,11 +12,13 @@ from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliat
 from batch_layer.reconciling.reconcile import known_differences, never_reconciled
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from billing.ports import SettledViews
+from ingestion.contract.periods import Period
 from ingestion.contract.version import PublishedVersion
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.servers import WAREHOUSE
+from jobs.wiring.batch_errors import exit_code_of
 from jobs.wiring.batch_settings import spark_settings
 from jobs.wiring.hdfs_check import check_hdfs
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents
+    from batch_layer.settled.spark_judged_views import SparkJudgedViews
 
 
 @contextmanager
@@ -35,25 +39,43 @@ def open_settled_views(environ: Mapping[str, str]) -> Iterator[SettledViews]:
         CommandError: no version is published yet.
         UnavailableError: a required server does not answer.
     """
-    with _session(environ, None) as (session, version):
-        # imported here and below: Spark takes a second to load, which a refusal need not wait for
-        from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
+    url = settings.PostgresConnection.from_environ(environ).url
+    with version_session(environ) as (session, version):
+        yield settled_views_in(session, version, url)
 
-        url = settings.PostgresConnection.from_environ(environ).url
-        yield IcebergSettledViews(session, version, lambda: _differences(session, version, url))
+
+def settled_views_in(session: "SparkSession", version: PublishedVersion, postgres_url: str) -> SettledViews:
+    """Return the settled views of a version, read in a session."""
+    # imported here and below: Spark takes a second to load, which a refusal need not wait for
+    from batch_layer.settled.iceberg_settled_views import IcebergSettledViews
+
+    return IcebergSettledViews(session, version, lambda: _differences(session, version, postgres_url))
 
 
 @contextmanager
-def open_settled_events(environ: Mapping[str, str], number: int) -> Iterator["IcebergSettledEvents"]:
-    """Yield the single events of a published version by its number; in other respects like `open_settled_views`."""
-    with _session(environ, number) as (session, version):
+def open_bundled(
+    environ: Mapping[str, str], number: int, period: Period, *, with_traffic: bool
+) -> Iterator[tuple["IcebergSettledEvents", "SparkJudgedViews | None"]]:
+    """Yield the single events of a published version, and what the rules of traffic saw of a period if it is wanted.
+
+    In other respects like `open_settled_views`.
+    """
+    with version_session(environ, number) as (session, version):
+        from batch_layer.judging.spark_catalogue import SparkCatalogueFacts
         from batch_layer.settled.iceberg_settled_events import events_at_snapshots
+        from batch_layer.settled.spark_judged_views import SparkJudgedViews
 
-        yield events_at_snapshots(session, version)
+        catalogue = SparkCatalogueFacts(session, settings.PostgresConnection.from_environ(environ).url)
+        key = secrets.token_bytes(32)
+        traffic = SparkJudgedViews(session, version, catalogue, period, key) if with_traffic else None
+        yield events_at_snapshots(session, version), traffic
 
 
 @contextmanager
-def _session(environ: Mapping[str, str], number: int | None) -> Iterator[tuple["SparkSession", PublishedVersion]]:
+def version_session(
+    environ: Mapping[str, str], number: int | None = None
+) -> Iterator[tuple["SparkSession", PublishedVersion]]:
+    """Yield a session of Spark on the tables, and a published version by its number: by default the current one."""
     postgres_url = settings.PostgresConnection.from_environ(environ).url
     hdfs_url = settings.HdfsConnection.from_environ(environ).url.rstrip("/")
     warehouse = WAREHOUSE.read_if_set(environ) or f"{hdfs_url}/warehouse"
@@ -70,7 +92,7 @@ def _session(environ: Mapping[str, str], number: int | None) -> Iterator[tuple["
         finally:
             session.stop()
     except BatchError as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(str(error), exit_code_of(error)) from error
 
 
 def _differences(session: "SparkSession", version: PublishedVersion, postgres_url: str) -> tuple[str, ...]:

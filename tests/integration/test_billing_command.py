@@ -1,9 +1,10 @@
 """`viewledger billing` as a user runs it: on a real PostgreSQL, with settled views from memory."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,12 @@ import jobs.commands.billing.conflicts
 import jobs.commands.billing.late
 import jobs.commands.billing.nightly
 import jobs.commands.billing.run
+from billing.rating.attribution import Attribution
+from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.settled import MovedViews, SettledPiece
+from ingestion.contract.traffic_groups import TrafficGroup
+from ingestion.contract.traffic_policy import SHIPPED, TrafficPolicy
+from ingestion.contract.version import DayRules, SeenTraffic
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from tests.billing_fakes import Count, FakeSettledViews, published
@@ -255,7 +262,7 @@ def test_a_backtest_shows_the_change_per_payee_and_stores_nothing(scene: Scene) 
     assert scene.document("ledger", "totals") == {}
     assert scene.run(*words)[::2] == (
         ExitCode.BAD_INPUT,
-        "viewledger: nothing to compare with; give --contract, --policy, or both\n",
+        "viewledger: nothing to compare with; give --contract, --policy, or both, or --traffic-policy\n",
     )
     proposed.write_text(proposed.read_text().replace("USD", "EUR"))
     code, _, error = scene.run(*words, f"--contract={proposed}")
@@ -265,6 +272,73 @@ def test_a_backtest_shows_the_change_per_payee_and_stores_nothing(scene: Scene) 
     assert (code, "policy.yaml, line 1, minimum_view_seconds: 'none' is not a whole number" in error) == (
         ExitCode.BAD_INPUT,
         True,
+    )
+
+
+@dataclass(frozen=True)
+class TriedFewer:
+    """A policy of traffic by which all views of one video would be under review. Implements `TriedTraffic`."""
+
+    views: FakeSettledViews
+    days = (DAY,)
+    erased_days = (DAY + timedelta(days=1),)
+    groups_now = 0
+    groups_proposed = 1
+
+    def pieces(self, attribution: Attribution) -> Iterator[SettledPiece]:
+        left = [each for each in self.views.rows if each.video_id != "v"]
+        return replace(self.views, rows=left).pieces(attribution)
+
+    def moved(self, expired: Collection[TrafficGroup]) -> Iterator[MovedViews]:
+        assert expired == []
+        yield MovedViews(DAY, "paid", "under_review", "released", "v", "US", 4)
+        yield MovedViews(DAY, "paid", "under_review", "", "v", "ZZ", 2)
+
+
+def test_a_policy_of_traffic_is_priced_before_it_is_proposed_and_stores_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.import_files()
+    asked: list[TrafficPolicy] = []
+
+    @contextmanager
+    def open_trial(_: object, policy: TrafficPolicy) -> Iterator[tuple[FakeSettledViews, object]]:
+        asked.append(policy)
+        yield scene.views, lambda days, report: TriedFewer(scene.views)
+
+    monkeypatch.setattr(jobs.commands.billing.backtest, "open_traffic_trial", open_trial)
+    file = scene.folder / "changes.yaml"
+    words = ["backtest", "--period", "2026-10", f"--traffic-policy={file}"]
+    assert scene.run(*words)[0] == ExitCode.BAD_INPUT, "there is no such file"
+    file.write_text("hours_review: 20\n")
+    code, _, error = scene.run(*words)
+    assert (code, "has no event of period 2026-10" in error) == (ExitCode.BAD_INPUT, True)
+    unjudged = DayRules(1, 1, 1)
+    scene.views = replace(scene.views, version=replace(published(), day_rules={DAY: unjudged}))
+    code, _, error = scene.run(*words)
+    assert (code, "was judged by rules of traffic until batch version" in error) == (ExitCode.REFUSED, True)
+    seen = SeenTraffic(OffsetVector("video-views", (9,)), 1, datetime(2026, 11, 9, tzinfo=UTC))
+    scene.views = replace(scene.views, version=replace(published(), day_rules={DAY: replace(unjudged, seen=seen)}))
+    code, out, _ = scene.run(*words, "--json")
+    document = json.loads(out)
+    assert (asked[-1].hours_review, asked[-1].hours_invalid) == (20, SHIPPED.hours_invalid)
+    # US 4 × 3500001 = 14000.004 and default 2 × 1234567 = 2469.134 micros
+    assert [(each["payee_id"], each["change_micros"]) for each in document["largest_changes"]] == [("ann", -16_469)]
+    (move,) = document["moves"]
+    assert move["all"] == {"event_count": 6, "micros": 16_469}
+    assert (move["released"]["event_count"], move["confirmed"]["event_count"]) == (4, 0)
+    assert document["erased_days"] == ["2026-10-06"]
+    code, text, error = scene.run(*words)
+    assert "1 day judged again (1 day left out, for viewers of it were forgotten or removed)" in text
+    assert "groups for review: 1, and 0 now" in text
+    assert "backtest: rate: the period as it is published and as it would be" in error
+    assert scene.document("ledger", "totals") == {}
+    file.write_text("hours_revue: 20\n")
+    code, _, error = scene.run(*words)
+    assert (code, "hours_revue" in error) == (ExitCode.BAD_INPUT, True)
+    assert scene.run(*words, f"--policy={file}")[::2] == (
+        ExitCode.BAD_INPUT,
+        "viewledger: --traffic-policy is compared by itself; give it without --contract and --policy\n",
     )
 
 

@@ -17,7 +17,7 @@ from billing.books.postgres_books import PostgresBooks
 from billing.books.run_posting import post_bills
 from billing.postgres_session import connector
 from billing.proof.event_answers import EventAnswers
-from billing.proof.file_bundle import BundledBooks, write_bundle
+from billing.proof.file_bundle import BundledBooks, BundleReader, write_bundle
 from billing.proof.postgres_bundle import newest_versions, records_of_period
 from billing.proof.postgres_proofs import PostgresProofs
 from billing.rating.attribution import Attribution
@@ -60,12 +60,14 @@ class Billed:
         end, _ = journal.close()
         bundled = BundledBooks(
             journal.records(1, end),
-            records_of_period(connect, PERIOD),
+            records_of_period(connect, PERIOD, BundleReader.PAYEE),
             journal.unnoted(),
             journal.chain(),
             PostgresCatalogueStore(connect).catalogue(versions.catalogue_version),
         )
-        write_bundle(folder, period=PERIOD, versions=versions, books=bundled, settled=self.events, made_at=MADE_AT)
+        write_bundle(
+            folder, period=PERIOD, versions=versions, books=bundled, settled=self.events, traffic=None, made_at=MADE_AT
+        )
         return folder
 
     def verify(self, folder: Path, **others: Any) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from billing.payouts.postgres_bank_entries import PostgresBankEntries
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector
-from billing.proof.file_bundle import BundledBooks, write_bundle
+from billing.proof.file_bundle import BundledBooks, BundleReader, write_bundle
 from billing.proof.postgres_bundle import newest_versions, records_of_period
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from faults.postgres_database import administer
@@ -467,11 +467,19 @@ def test_the_verifier_finds_the_same_cause_for_every_transaction(due: Due, perio
     assert versions is not None
     end, _ = journal.close()
     catalogue = PostgresCatalogueStore(connect).catalogue(versions.catalogue_version)
-    books = BundledBooks(journal.records(1, end), records_of_period(connect, period), (), journal.chain(), catalogue)
+    books = BundledBooks(
+        journal.records(1, end), records_of_period(connect, period, BundleReader.PAYEE), (), journal.chain(), catalogue
+    )
     folder = tmp_path / "bundle"
     write_bundle(
-        folder, period=period, versions=versions, books=books, settled=NoEvents(), made_at=datetime.now(UTC)
-    )  # fmt: skip
+        folder,
+        period=period,
+        versions=versions,
+        books=books,
+        settled=NoEvents(),
+        traffic=None,
+        made_at=datetime.now(UTC),
+    )
     bundle, database = verifier.Bundle(folder), sqlite3.connect(":memory:")
     database.executescript(verifier.SCHEMA)
     checkpoints = verifier.check_chain(bundle.lines("checkpoints.jsonl"), due.books.key.public_key, {})

@@ -50,6 +50,11 @@ BACKTEST = Command(
     period(),
     path("--contract", "contracts that are not in force", metavar="YAML"),
     path("--policy", "a counting policy that is not in force", metavar="YAML"),
+    path(
+        "--traffic-policy",
+        "what changes in the policy of traffic, as for `traffic policy propose`; by itself",
+        metavar="YAML",
+    ),
     JSON,
 )
 NIGHTLY = Command(

@@ -5,7 +5,7 @@ import click
 from jobs.command_line.billing.terms import WORK
 from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import JSON, choice, number, option, path, period
-from jobs.command_line.values import Day, EventId, StatementId
+from jobs.command_line.values import Day, EventId, OneOf, StatementId
 
 PLACES = "a folder, webhdfs://host:port/folder, or git: and the URL or path of a git repository"
 AFTER_MAX = 10**12
@@ -56,6 +56,13 @@ PROOF = CommandGroup(
         "write everything needed to recompute a period, as files in a new folder",
         period(),
         path("--to", "a new or empty folder", metavar="DIR", required=True),
+        click.Option(
+            ["--for", "reader"],
+            type=OneOf(("payee", "auditor")),
+            default="payee",
+            show_default=True,
+            help="who gets it; one for an auditor has the thresholds of traffic and what its rules saw",
+        ),
         JSON,
     ),
     Command(

@@ -1,12 +1,16 @@
 """The output of `billing backtest`, as a text table and as JSON values. Pure."""
 
+from collections.abc import Collection
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from billing.money import amount_text
 from billing.rating.backtest import Backtest, Change
+from billing.rating.traffic_backtest import Amount, TrafficBacktest
 from jobs.commands.billing.tables import aligned
 
+_MOVES_HEADER = ("now", "proposed", "events", "worth (estimate)", "released by a person", "confirmed by a person")
 _HEADER = ("payee", "views now", "views proposed", "earned now", "earned proposed", "change", "payable proposed")
 
 
@@ -44,6 +48,45 @@ def backtest_json(found: Backtest) -> dict[str, Any]:
             for change in found.largest
         ],
     }
+
+
+def traffic_text(found: TrafficBacktest, currency: str) -> str:
+    """Return what a policy of traffic would do otherwise, and what people said of these events."""
+    rows = [
+        (_words(each.now), _words(each.proposed), f"{each.all.event_count:,}", amount_text(each.all.micros, currency),
+         f"{each.released.event_count:,}", f"{each.confirmed.event_count:,}")
+        for each in found.moves
+    ]  # fmt: skip
+    return "\n".join(
+        [
+            aligned(_MOVES_HEADER, rows, left=2) if rows else "no event would be judged otherwise",
+            "",
+            f"withheld wrongly, as people released it: {_amount(found.withheld_wrongly, currency)}",
+            f"paid wrongly, as people confirmed it: {_amount(found.paid_wrongly, currency)}",
+            f"groups for review: {found.groups_proposed:,}, and {found.groups_now:,} now",
+        ]
+    )
+
+
+def traffic_json(found: TrafficBacktest, days: Collection[date], erased_days: Collection[date]) -> dict[str, Any]:
+    """Return the same as JSON values."""
+    return {
+        "judged_days": [day.isoformat() for day in sorted(days)],
+        "erased_days": [day.isoformat() for day in sorted(erased_days)],
+        "moves": [asdict(each) for each in found.moves],
+        "withheld_wrongly": asdict(found.withheld_wrongly),
+        "paid_wrongly": asdict(found.paid_wrongly),
+        "groups_now": found.groups_now,
+        "groups_proposed": found.groups_proposed,
+    }
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ")
+
+
+def _amount(amount: Amount, currency: str) -> str:
+    return f"{amount.event_count:,} events, worth {amount_text(amount.micros, currency)}"
 
 
 def _row(change: Change, currency: str) -> tuple[str, ...]:

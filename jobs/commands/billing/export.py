@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from billing.errors import BundleRefusedError, UnknownNameError
-from billing.proof.file_bundle import BundledBooks, write_bundle
+from billing.proof.file_bundle import BundledBooks, BundleReader, write_bundle
 from billing.proof.journal import Record
 from billing.proof.postgres_bundle import newest_versions, records_of_period
 from billing.proof.postgres_journal import PostgresJournal
@@ -18,14 +18,15 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import billing_connector, show
 from jobs.wiring.billing_work import billing_work
-from jobs.wiring.settled_views import open_settled_events
+from jobs.wiring.settled_views import open_bundled
 
 PROGRESS_RECORDS = 100_000
 
 
 @billing_work
-def export_period(environ: Mapping[str, str], *, period: Period, to: Path, as_json: bool) -> ExitCode:
+def export_period(environ: Mapping[str, str], *, period: Period, to: Path, reader: str, as_json: bool) -> ExitCode:
     """Write the bundle of the period's newest run; reads the batch version that the run was made from."""
+    bundle_for = BundleReader(reader)
     connect = billing_connector(environ)
     versions = newest_versions(connect, period)
     if versions is None:
@@ -34,18 +35,31 @@ def export_period(environ: Mapping[str, str], *, period: Period, to: Path, as_js
     end, _ = journal.close()
     books = BundledBooks(
         records=_with_progress(journal.records(1, end)),
-        is_wanted=records_of_period(connect, period),
+        is_wanted=records_of_period(connect, period, bundle_for),
         unnoted=journal.unnoted(),
         chain=journal.chain(),
         catalogue=PostgresCatalogueStore(connect).catalogue(versions.catalogue_version),
     )
-    with open_settled_events(environ, versions.batch_version) as settled:
+    with_traffic = bundle_for is BundleReader.AUDITOR
+    with open_bundled(environ, versions.batch_version, period, with_traffic=with_traffic) as (settled, traffic):
         rows = write_bundle(
-            to, period=period, versions=versions, books=books, settled=settled, made_at=datetime.now(UTC)
+            to,
+            period=period,
+            versions=versions,
+            books=books,
+            settled=settled,
+            traffic=traffic,
+            made_at=datetime.now(UTC),
         )
-    document = {"to": str(to), "period": str(period), "batch_version": versions.batch_version, "rows": rows}
+    document = {
+        "to": str(to),
+        "for": reader,
+        "period": str(period),
+        "batch_version": versions.batch_version,
+        "rows": rows,
+    }
     text = ", ".join(f"{count:,} {name.partition('.')[0]}" for name, count in rows.items())
-    show(document, lambda: f"bundle of period {period} in {to}: {text}", as_json=as_json)
+    show(document, lambda: f"bundle of period {period} for the {reader} in {to}: {text}", as_json=as_json)
     return ExitCode.OK
 
 

@@ -47,6 +47,7 @@ def random_events(rng: random.Random, count: int) -> list[DayEvent]:
                 when = {"offset": len(found), "event_id": _id(rng), "happened_at": at, "event_day": at.date()}
                 found.append(each._replace(**who, **when))
             continue
+        even = rng.choice((None, None, None, 2, 20))
         for _ in range(rng.randint(1, 8)):
             video = rng.choice(list(lengths))
             seconds = _seconds(rng)
@@ -72,7 +73,8 @@ def random_events(rng: random.Random, count: int) -> list[DayEvent]:
                 )
             )
             back = -seconds if seconds < 400 else 0
-            at += timedelta(seconds=min(seconds, 400) + rng.choice((0, 2, 2, 20, back, rng.random() * 900)))
+            pause = rng.choice((0, 2, 2, 20, back, rng.random() * 900)) if even is None else even
+            at += timedelta(seconds=min(seconds, 400) + pause)
     days = (DAY - timedelta(days=1), DAY)
     return [each for each in found if each.event_day in days]
 

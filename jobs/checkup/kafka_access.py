@@ -33,6 +33,7 @@ RIGHTS_FILE = "deploy/kafka/acls.sh"
 TOPIC_AUTHORIZATION_FAILED = 29
 _DISTRUST = re.compile(r"certificate verify failed: (.+?)\.? ?(?:\(_ssl|$)")
 _ALERT = re.compile(r"alert ([a-z ]+?)(?:\]| \(|$)")
+_ENDED = re.compile("socket disconnected|[Cc]onnection closed|[Cc]onnection reset|Broken pipe")
 _NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNEXPECTED_EOF|HTTP_REQUEST")
 
 
@@ -113,7 +114,7 @@ def _accepts(broker: Brokers) -> bool | None:
             return True
         if sentence := _refusal(broker, error):
             raise CommandError(sentence, ExitCode.REFUSED) from error
-        if "socket disconnected" not in str(error):
+        if not _ENDED.search(str(error)):
             return False
     return None
 

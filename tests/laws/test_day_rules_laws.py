@@ -35,9 +35,11 @@ def worlds_of_every_reason() -> Iterator[tuple[TrafficPolicy, list[DayEvent], li
     """Few of many random worlds that together give all reasons: each one gives most of those still missing."""
     rng = random.Random(SEED)
     worlds = []
-    for _ in range(150):
+    unseen = {each.code for each in DayReason}
+    while len(worlds) < 150 or (unseen and len(worlds) < 1_500):
         policy, events = low_policy(rng), random_events(rng, 300)
         worlds.append((policy, events, day_outcomes(events, DAY, policy)))
+        unseen -= {each.reason for each in worlds[-1][2]}
     missing = {each.code for each in DayReason}
     while missing:
         policy, events, outcomes = max(worlds, key=lambda world: len(missing & {each.reason for each in world[2]}))

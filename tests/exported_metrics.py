@@ -4,7 +4,7 @@ import ast
 import inspect
 import re
 from collections import Counter, defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,7 @@ from jobs.processes.batch_figures import BatchFigures
 from jobs.resilience.circuit_breaker import BreakerState
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.telemetry.figures_file import (
+    record_backup,
     record_halt,
     record_reconciled,
     record_repeated_ids,
@@ -73,6 +74,7 @@ def exported_metrics(folder: Path) -> Exported:
     record_halt(path.parent, "OffsetsGoneError")
     record_reconciled(path.parent, differences=1, unreconciled_versions=1)
     record_repeated_ids(path.parent, 1)
+    record_backup(path.parent, datetime(2026, 11, 29, tzinfo=UTC))
     environ = {"VIEWLEDGER_STATE_DIR": str(path.parent)}
     record_waiting(environ, overdue=1, bank_differences=1)
     estimated = NightOf(NOVEMBER, "estimated", "", estimates=(Estimate("ann", "EUR", 1, 1),))

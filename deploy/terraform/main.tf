@@ -36,5 +36,6 @@ locals {
     speed    = { replicas = min(var.speed_processes, var.partitions) }
     batch    = { resident = var.batch_resident }
     state    = { storageClass = var.storage_class }
+    backup   = { existingClaim = var.backup_claim }
   }, local.ingress)
 }

@@ -33,6 +33,12 @@ variable "storage_class" {
   default     = ""
 }
 
+variable "backup_claim" {
+  description = "A claim of a volume that keeps the nightly backups; empty: there are none."
+  type        = string
+  default     = ""
+}
+
 variable "partitions" {
   description = "The partitions of the topic: more speed processes than these would wait idle."
   type        = number

@@ -15,6 +15,7 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.release import release
+from jobs.telemetry.figures_file import record_backup
 from jobs.wiring.backup_database import DatabaseState, database_state, dump, dump_path
 from jobs.wiring.backup_keys import copy_keys, key_ids, new_key_folder
 from jobs.wiring.backup_manifest import (
@@ -60,10 +61,19 @@ def run(*, to: Path, keys_to: Path | None, as_json: bool) -> ExitCode:
     Exit codes: 2 the place cannot be used, 4 a server is away, 5 a batch run or another backup is at work, 6 a file of
     the tables is gone.
     """
-    os.umask(0o077)  # a backup holds what only the logins of the installation may read
     environ = settings.environment()
-    chosen, begun_at = BatchSettings.from_environ(environ), datetime.now(UTC)
-    keys = key_ids(environ)
+    chosen = BatchSettings.from_environ(environ)
+    with _private_files():
+        manifest, place = _made(chosen, environ, to=to, keys_to=keys_to)
+    record_backup(chosen.state, manifest.made_at)
+    _show(manifest, place, as_json=as_json)
+    return ExitCode.OK
+
+
+def _made(
+    chosen: BatchSettings, environ: Mapping[str, str], *, to: Path, keys_to: Path | None
+) -> tuple[Manifest, BackupPlace]:
+    begun_at, keys = datetime.now(UTC), key_ids(environ)
     earlier = backups_in(to)
     backup_id = f"{begun_at:%Y%m%dT%H%M%SZ}"
     place = BackupPlace(to, backup_id, {each.path: each for manifest in earlier for each in manifest.files})
@@ -104,8 +114,17 @@ def run(*, to: Path, keys_to: Path | None, as_json: bool) -> ExitCode:
             if keys_to is not None:
                 copy_keys(environ, keys_to)
             write_manifest(to, manifest)
-    _show(manifest, place, as_json=as_json)
-    return ExitCode.OK
+    return manifest, place
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Let only this account read what is made: a backup holds what only the logins of the installation may read."""
+    usual = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(usual)  # what monitoring reads is written afterwards
 
 
 def _listed(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
@@ -78,3 +79,11 @@ def record_repeated_ids(state: Path, count: int) -> None:
     """Record how many ids the last audit found counted more than once."""
     figure = Figure("viewledger_repeated_ids", "Ids that are counted more than once", count)
     write_figures(state / METRICS_FOLDER / "audit-ids.prom", [figure])
+
+
+def record_backup(state: Path, begun_at: datetime) -> None:
+    """Record that a backup is whole, which holds everything that was there when it began."""
+    figure = Figure(
+        "viewledger_backup_last_timestamp_seconds", "When the newest whole backup began", begun_at.timestamp()
+    )
+    write_figures(state / METRICS_FOLDER / "backup.prom", [figure])

@@ -4,6 +4,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -230,25 +231,38 @@ def test_nobody_else_may_enter_a_restored_folder(tmp_path: Path) -> None:
         assert warehouse.folders == {f"{manifest.warehouse}/views/events": 0o770}
 
 
-def test_nobody_else_may_read_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_else_may_read_a_backup_and_monitoring_sees_when_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, state = tmp_path / "place", tmp_path / "state"
+    monkeypatch.setattr(backup.BatchSettings, "from_environ", lambda environ: SimpleNamespace(state=state))
+    monkeypatch.setattr(backup, "_made", lambda *_, to, keys_to: (backed_up(to), BackupPlace(to, FIRST, {})))
     before = os.umask(0o022)
     try:
-        monkeypatch.setattr(backup, "BatchSettings", Unreadable)
-        with pytest.raises(CommandError):
-            backup.run(to=tmp_path / "place", keys_to=None, as_json=True)
-        backed_up(tmp_path / "place")
+        assert backup.run(to=place, keys_to=None, as_json=True) == ExitCode.OK
     finally:
         os.umask(before)
-    made = [tmp_path / "place", *(tmp_path / "place").rglob("*")]
+    assert json.loads(capsys.readouterr().out)["backup_id"] == FIRST
+    made = [place, *place.rglob("*")]
     assert {each.stat().st_mode & 0o077 for each in made} == {0}
+    figures = state / "metrics" / "backup.prom"
+    assert figures.stat().st_mode & 0o444 == 0o444
+    began = datetime(2026, 11, 28, 2, tzinfo=UTC).timestamp()
+    assert float(figures.read_text().split()[-1]) == began
 
 
-class Unreadable:
-    """Settings that a command refuses."""
+def test_a_backup_that_fails_leaves_the_figure_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup.BatchSettings, "from_environ", lambda environ: SimpleNamespace(state=tmp_path))
+    monkeypatch.setattr(backup, "_made", fails)
+    with pytest.raises(CommandError):
+        backup.run(to=tmp_path / "place", keys_to=None, as_json=True)
+    assert not (tmp_path / "metrics").exists()
 
-    @classmethod
-    def from_environ(cls, environ: object) -> None:
-        raise CommandError("VIEWLEDGER_HDFS_URL is not set", ExitCode.BAD_INPUT)
+
+def fails(*_: object, **__: object) -> None:
+    raise CommandError("the disk is full")
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ from jobs.wiring.postgres_logins import ROLES
 from tests.command_lines import parsed
 
 TEXT = (PROJECT / "docker-compose.yml").read_text()
+DOCKERFILE = (PROJECT / "deploy" / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PROGRAM = ["python", "-P", "-m", "jobs.cli"]
 ONE_TIME = {"topics", "schema", "folders", "rights", "billing"}
 SERVERS = {"kafka", "redis", "postgres", "namenode", "datanode"}
-OURS = {"collector", "speed", "api", "sql", "batch", "nightly", "billing-nightly"}
+OURS = {"collector", "speed", "api", "sql", "batch", "nightly", "billing-nightly", "backup"}
 OBSERVING = {"prometheus", "alertmanager", "node-exporter", "redis-exporter", "postgres-exporter"}
 EVERY_NIGHT = PROJECT / "deploy" / "compose" / "every_night.sh"
 DEPENDENCIES = [
@@ -105,6 +106,7 @@ OWN_SECRETS = {
     "nightly": {"VIEWLEDGER_PIPELINE_POSTGRES_URL", "VIEWLEDGER_TRAITS_KEY", ATTESTATION_KEYS},
     "billing-nightly": {"VIEWLEDGER_BILLING_POSTGRES_URL", "VIEWLEDGER_PSEUDONYM_KEY", SIGNING_KEY},
     "billing": {"VIEWLEDGER_BILLING_POSTGRES_URL", "VIEWLEDGER_PSEUDONYM_KEY"},
+    "backup": {"VIEWLEDGER_POSTGRES_URL", "VIEWLEDGER_PSEUDONYM_KEY", "VIEWLEDGER_TRAITS_KEY"},
 }
 """Service → the secrets of its own work."""
 
@@ -123,6 +125,10 @@ def test_a_file_of_keys_is_mounted_where_its_setting_says(name: str) -> None:
     assert all(COMPOSE["secrets"][each]["file"].endswith(":-/dev/null}") for each in mounted)
 
 
+OWNER = "viewledger"
+"""The login that owns the schema."""
+
+
 def login_of(url: str) -> str:
     return url.partition("://")[2].partition(":")[0]
 
@@ -131,7 +137,7 @@ def test_every_service_has_a_login_of_its_own_and_the_superuser_is_none_of_them(
     used: dict[str, list[str]] = {}
     for name, service in SERVICES.items():
         for setting, value in service.get("environment", {}).items():
-            if setting.endswith("POSTGRES_URL") and name != "schema":
+            if setting.endswith("POSTGRES_URL") and name != "schema" and login_of(value) != OWNER:
                 used.setdefault(login_of(value), []).append(name)
     assert used == {
         "speed_process": ["speed"],
@@ -142,7 +148,9 @@ def test_every_service_has_a_login_of_its_own_and_the_superuser_is_none_of_them(
     }
     made = SERVICES["schema"]["environment"]
     assert {login_of(made[each.name]) for each in ROLES if each.name in made} == set(used)
-    assert login_of(made["VIEWLEDGER_POSTGRES_URL"]) == "viewledger"
+    owners = [name for name, service in SERVICES.items() if "VIEWLEDGER_POSTGRES_URL" in service.get("environment", {})]
+    assert owners == ["schema", "backup"], "who migrates, and who copies everything"
+    assert {login_of(SERVICES[name]["environment"]["VIEWLEDGER_POSTGRES_URL"]) for name in owners} == {OWNER}
     assert "POSTGRES_USER" not in SERVICES["postgres"]["environment"], "the superuser is the image's own"
     script = (PROJECT / "deploy" / "compose" / "postgres.sh").read_text()
     assert "CREATE ROLE viewledger LOGIN CREATEROLE PASSWORD :'password';" in script
@@ -178,7 +186,7 @@ def test_a_service_has_limits_and_redis_may_use_its_memory_twice(name: str) -> N
 
 
 def test_spark_has_the_memory_of_its_driver_and_space_for_what_it_cannot_hold() -> None:
-    for name in ("sql", "batch", "nightly", "billing-nightly", "billing"):
+    for name in ("sql", "batch", "nightly", "billing-nightly", "backup", "billing"):
         assert SERVICES[name]["deploy"]["resources"]["limits"]["memory"] == "6G"
         assert SERVICES[name]["environment"]["SPARK_LOCAL_DIRS"].startswith("/var/lib/viewledger/")
 
@@ -257,7 +265,7 @@ def test_our_services_run_commands_that_exist() -> None:
     nightly = [
         re.sub(r"^\$\{\w+:\+(.*)\}$", r"\1", each).split() for service in by_night for each in service["command"]
     ]
-    assert [words[0] for words in nightly] == ["maintain", "reconcile", "audit", "billing", "billing"]
+    assert [words[0] for words in nightly] == ["maintain", "reconcile", "audit", "billing", "billing", "backup"]
     for service in by_night:
         assert service["entrypoint"][1] == f"/opt/viewledger/project/{EVERY_NIGHT.relative_to(PROJECT)}"
     direct = [
@@ -279,9 +287,15 @@ def test_named_volumes_are_declared() -> None:
 
 
 def test_the_image_installs_by_hash_and_runs_without_privileges() -> None:
-    text = (PROJECT / "deploy" / "Dockerfile").read_text()
-    assert text.count("--require-hashes") == 2
-    assert "USER viewledger" in text
+    assert DOCKERFILE.count("--require-hashes") == 2
+    assert "USER viewledger" in DOCKERFILE
+
+
+def test_the_image_has_the_folders_of_volumes_so_that_these_belong_to_its_user() -> None:
+    volumes = {each for name in OURS for each in SERVICES[name]["volumes"]}
+    places = {each.partition(":")[2] for each in volumes} - {"/var/lib/viewledger"}
+    (made,) = re.findall(r"install --directory --owner=viewledger --mode=0700 (.*?)(?: #|$)", DOCKERFILE, re.MULTILINE)
+    assert places == set(made.split())
 
 
 def test_the_collector_alone_gets_the_keys_of_receipts() -> None:

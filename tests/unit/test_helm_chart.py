@@ -31,6 +31,7 @@ EVERYTHING = {
     "spark": {"master": "spark://one:7077"},
     "keyFiles": {name: {"name": name.lower().replace("_", "-")} for name in sorted(KEY_FILES)},
     "checkpoints": {"existingClaim": "checkpoints"},
+    "backup": {"existingClaim": "backups"},
     "settings": {"VIEWLEDGER_TRUSTED_PROXIES": "10.0.0.1", "VIEWLEDGER_RETENTION_DAYS": 500},
     "ingress": {"enabled": True, "collectorHost": "in.example.com", "apiHost": "api.example.com", "tlsSecret": "tls"},
     "networkPolicy": {"egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]},
@@ -103,12 +104,12 @@ def test_every_secret_is_a_secret_of_the_product_and_every_key_file_a_setting() 
 
 def test_a_process_gets_the_secrets_that_it_gets_under_compose_and_no_others() -> None:
     given = dict(given_secrets())
-    reads_redis = {"api", "speed", "batch", "batch-hourly", "maintain", "reconcile", "audit", "billing", "checkpoint"}
-    of_compose = {name: OWN_SECRETS[name] for name in ("collector", "speed", "api", "sql", "batch")}
+    without_redis = {"collector", "sql"}
+    of_compose = {name: OWN_SECRETS[name] for name in ("collector", "speed", "api", "sql", "batch", "backup")}
     of_compose |= dict.fromkeys(("batch-hourly", "maintain", "reconcile", "audit"), OWN_SECRETS["nightly"])
     of_compose |= {"billing": OWN_SECRETS["billing"], "checkpoint": OWN_SECRETS["billing-nightly"]}
     assert given == {
-        name: secrets | ({"VIEWLEDGER_REDIS_URL"} if name in reads_redis else set())
+        name: secrets | (set() if name in without_redis else {"VIEWLEDGER_REDIS_URL"})
         for name, secrets in of_compose.items()
     }
 
@@ -160,6 +161,12 @@ def test_every_pod_is_locked_down_and_runs_a_command_that_exists(tmp_path: Path,
 
 
 def test_everything_that_can_be_turned_on_is_rendered(tmp_path: Path) -> None:
-    kinds = [each["kind"] for each in rendered(tmp_path, EXAMPLE, EVERYTHING)]
-    assert kinds.count("CronJob") == 6
+    objects = rendered(tmp_path, EXAMPLE, EVERYTHING)
+    for name, pod in pods_of(objects):
+        if name != "views-figures":
+            (container,) = pod["containers"]
+            assert {"name": "HADOOP_CONF_DIR", "value": "/etc/hadoop"} in container["env"], name
+            assert {"name": "hadoop", "mountPath": "/etc/hadoop", "readOnly": True} in container["volumeMounts"], name
+    kinds = [each["kind"] for each in objects]
+    assert kinds.count("CronJob") == 7
     assert {"HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget"} <= set(kinds)

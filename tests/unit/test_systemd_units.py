@@ -17,7 +17,7 @@ from tests.unit.test_compose_file import KEY_SETTINGS, OWN_SECRETS
 FOLDER = PROJECT / "deploy" / "systemd"
 PROGRAM = "/opt/viewledger/.viewledger/venv/bin/python -P -m jobs.cli "
 SERVICES = {path.stem.removeprefix("viewledger-").rstrip("@"): path for path in sorted(FOLDER.glob("*.service"))}
-OF_COMPOSE = {name: name for name in ("collector", "speed", "api", "sql", "batch", "billing")}
+OF_COMPOSE = {name: name for name in ("collector", "speed", "api", "sql", "batch", "billing", "backup")}
 OF_COMPOSE |= dict.fromkeys(("maintain", "reconcile", "audit"), "nightly")
 
 
@@ -63,7 +63,7 @@ def test_a_night_has_its_service_and_a_time_in_utc(path: Path) -> None:
     again = "4" if service.stem == "viewledger-billing" else "4 5"
     assert values(service, "RestartForceExitStatus") == [again]
     (when,) = values(path, "OnCalendar")
-    assert re.fullmatch(r"\*-\*-\* 0[1-4]:10:00 UTC", when)
+    assert re.fullmatch(r"\*-\*-\* 0[1-6]:10:00 UTC", when)
 
 
 @pytest.mark.parametrize("name", ["collector", "api"])

@@ -13,7 +13,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{/* The spec of a pod. Given: root, component, args, secrets, keyFiles (names of settings), and perhaps resources, port
-(of probes), env, restartPolicy, grace, state, checkpoints. */}}
+(of probes), env, restartPolicy, grace, state, checkpoints, backups. */}}
 {{- define "viewledger.pod" -}}
 {{- $root := .root }}
 serviceAccountName: {{ .account | default $root.Release.Name }}
@@ -111,6 +111,9 @@ containers:
       {{- if .checkpoints }}
       - { name: checkpoints, mountPath: /checkpoints }
       {{- end }}
+      {{- if .backups }}
+      - { name: backups, mountPath: /backups }
+      {{- end }}
       {{- if $root.Values.hdfs.configMap }}
       - { name: hadoop, mountPath: /etc/hadoop, readOnly: true }
       {{- end }}
@@ -136,6 +139,9 @@ volumes:
   {{- end }}
   {{- if .checkpoints }}
   - { name: checkpoints, persistentVolumeClaim: { claimName: {{ $root.Values.checkpoints.existingClaim }} } }
+  {{- end }}
+  {{- if .backups }}
+  - { name: backups, persistentVolumeClaim: { claimName: {{ $root.Values.backup.existingClaim }} } }
   {{- end }}
   {{- if $root.Values.hdfs.configMap }}
   - { name: hadoop, configMap: { name: {{ $root.Values.hdfs.configMap }} } }

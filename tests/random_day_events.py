@@ -4,16 +4,32 @@ import random
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 
+from batch_layer.traffic.allowed import AllowedViews
 from batch_layer.traffic.day_events import DayEvent
+from ingestion.contract.allowed_traffic import ALLOWABLE, AllowedKind, AllowedTraffic
 from ingestion.contract.traffic_policy import SHIPPED, TrafficPolicy
 
 DAY = date(2026, 11, 20)
 LONGEST = 2**31 - 1
+ALLOWED_NAMES = [
+    *((AllowedKind.NETWORK, f"n{each}") for each in range(30)),
+    *((AllowedKind.AGENT, name) for name in ("a0", "a1")),
+    *((AllowedKind.PAYEE, name) for name in ("p0", "p1", "p2", "nobody")),
+]
+"""Names as `random_events` has them, where hashes stand in the tables."""
 
 
 def low_policy(rng: random.Random) -> TrafficPolicy:
     """A policy that some hundred events can break; every value is a small one."""
-    keep = {"version", "effective_from_on", "demoted", "paid_seconds", "script_spread_seconds", "witness_views_max"}
+    keep = {
+        "version",
+        "effective_from_on",
+        "demoted",
+        "paid_seconds",
+        "script_spread_seconds",
+        "witness_views_max",
+        "allowed",
+    }
     low = {each.name: rng.randint(1, 2) for each in fields(TrafficPolicy) if each.name not in keep}
     shares = {"lockstep_share": rng.choice((1, 60)), "turn_overlap_share": 1, "script_share": rng.choice((1, 20))}
     ratios = {name: rng.randint(1, 3) for name in low if name.endswith(("ratio", "ratio_review", "ratio_invalid"))}
@@ -23,6 +39,23 @@ def low_policy(rng: random.Random) -> TrafficPolicy:
     most = {"witness_views_max": rng.randint(1, 4), "script_spread_seconds": rng.choice((0, 3_600))}
     names = frozenset(rng.sample(["plays_at_once", "lockstep", "nobody_leaves_early"], rng.randint(0, 2)))
     return replace(SHIPPED, **(low | shares | ratios | least | pauses | at_once | most), demoted=names)  # type: ignore[arg-type]
+
+
+def some_allowed(rng: random.Random, policy: TrafficPolicy) -> tuple[TrafficPolicy, tuple[AllowedViews, ...]]:
+    """The policy with a random allow-list that is about some of the names of `random_events`, and its entries."""
+    entries = [
+        AllowedTraffic(kind, name, DAY + timedelta(days=rng.randint(0, 2)), tuple(sorted(reasons)), "known")
+        for kind, name in rng.sample(ALLOWED_NAMES, rng.randint(1, 6))
+        for reasons in [rng.sample(ALLOWABLE, rng.randint(1, len(ALLOWABLE)))]
+    ]
+    allowing = replace(policy, allowed=tuple(sorted(entries)))
+    columns = {AllowedKind.PAYEE: "payee_id"}
+    return allowing, tuple(
+        AllowedViews(
+            columns.get(each.kind, each.kind.value), frozenset({each.name}), each.until, frozenset(each.reasons)
+        )
+        for each in allowing.allowed
+    )
 
 
 def random_events(rng: random.Random, count: int) -> list[DayEvent]:

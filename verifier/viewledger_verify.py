@@ -83,7 +83,7 @@ COLUMNS = {
     EVENTS: "video_id,event_id,partition,offset,event_day,country,outcome,view_duration,ad_types,policy_version",
     COUNTS: "video_id,event_day,country,views,billable_views,policy_version",
     JUDGED: "judged_day,partition,offset,event_id,event_day,begun,video_id,payee_id,length_seconds,viewer,session,"
-    "view_duration,country,device_type,network,network_kind,agent,referrer",
+    "view_duration,country,device_type,network,network_kind,agent,referrer,allowed",
     STORED: "partition,offset,event_day,payee_id,outcome,reason,points",
 }
 
@@ -1858,6 +1858,12 @@ REASONS = {
 PERIOD_REASONS = {"even_days": "robot", "payees_in_a_ring": "coordinated", "crowd_of_weeks": "unnatural"}
 """Reasons that rules find over weeks: a bundle of a period has not all that they see, and they are taken as given."""
 CLASS_OF = REASONS | PERIOD_REASONS
+ALLOWABLE = tuple(
+    reason
+    for reason, its_class in CLASS_OF.items()
+    if its_class in ("coordinated", "unnatural", "origin") and reason != "payees_in_a_ring"
+)
+"""What the allow-list of a policy may exempt from."""
 RANK = {reason: -number for number, reason in enumerate(REASONS)}
 DECIDED = ("released", "confirmed")
 NO_REFERRER = "none"
@@ -1896,6 +1902,8 @@ class View(NamedTuple):
     network_kind: str
     agent: str
     referrer: str
+    allowed: tuple[int, ...]
+    """The numbers of the entries of the policy's allow-list that it is of."""
 
     @property
     def ended(self) -> int:
@@ -1925,6 +1933,7 @@ class DayRules:
     def __init__(self, views: Sequence[View], policy: dict[str, Any]) -> None:
         self.views, self.policy = views, policy
         self.demoted = frozenset(policy["demoted"])
+        self.allowed = [entry[3] for entry in policy.get("allowed", ())]
         self.found: dict[tuple[int, int], dict[str, tuple[int, int, str]]] = {}
 
     def reasons(self, day: str) -> dict[tuple[int, int], Reason]:
@@ -1956,6 +1965,8 @@ class DayRules:
             points = min(points, REVIEW_POINTS)
         finding = (points, RANK[reason], reason)
         for view in views:
+            if any(reason in self.allowed[number] for number in view.allowed):
+                continue
             classes = self.found.setdefault(view.place, {})
             its_class = REASONS[reason]
             classes[its_class] = max(classes.get(its_class, finding), finding)
@@ -2298,6 +2309,7 @@ def check_reasons(bundle: Bundle, found: Found) -> dict[str, int]:
             stored = {each.place: each for _, each in next_stored[1]}
             next_stored = next(all_stored, None)
         _check_views(found, days[day], views)
+        _check_allowed(days[day], views)
         _check_stored(found, days[day], views, stored)
         judged_count += sum(view.day == day for view in views)
     for name, more in ((JUDGED, next_views), (STORED, next_stored)):
@@ -2321,6 +2333,12 @@ def _judged_days(bundle: Bundle, found: Found) -> dict[str, JudgedDay]:
         if policy is None:
             name = f"traffic policy {traffic['policy_version']}"
             raise WrongError(RECORDS, 0, f"{day} was judged by {name}, which is not among the records")
+        for kind, name, _, reasons, _ in policy.get("allowed", ()):
+            if never := sorted(reason for reason in reasons if reason not in ALLOWABLE):
+                text = (
+                    f"traffic policy {traffic['policy_version']} allows the {kind} {shown(name)} what no viewer can do"
+                )
+                raise WrongError(RECORDS, 0, f"{text}: {never[0]}")
         has_catalogue = traffic["catalogue_version"] == bundle.versions["catalogue"]
         days[day] = JudgedDay(day, policy, list(traffic["ends"]), list(traffic.get("reviewed", ())), has_catalogue)
     return days
@@ -2344,6 +2362,7 @@ def _views(bundle: Bundle) -> Iterator[tuple[str, View]]:
                 row["session"],
                 int(row["view_duration"]),
                 *(row[name] for name in ("country", "device_type", "network", "network_kind", "agent", "referrer")),
+                tuple(map(int, row["allowed"].split())),
             )
         except ValueError as error:
             raise WrongError(JUDGED, line, f"a field is not valid ({cause(error)})") from error
@@ -2395,6 +2414,30 @@ def _check_views(found: Found, judged: JudgedDay, views: Sequence[View]) -> None
         is_missing = (partition, offset) not in seen and judged.is_seen((partition, offset))
         if is_missing and _is_counted(outcome):
             raise WrongError(JUDGED, 0, f"event {event_id} is counted, and the rules of {judged.day} do not see it")
+
+
+def _check_allowed(judged: JudgedDay, views: Sequence[View]) -> None:
+    """Check that each entry of the policy's allow-list is about the views of one name, about all of them, and in time.
+
+    Which name the hash of a network or agent stands for is taken as given.
+    """
+    entries = judged.policy.get("allowed", [])
+    named = [{name} if kind == "payee" else set() for kind, name, *_ in entries]
+    for view in views:
+        for number in view.allowed:
+            if not 0 <= number < len(entries) or not view.day == judged.day < entries[number][2]:
+                text = f"event {view.event_id} is allowed by entry {number}, which the policy has not on {view.day}"
+                raise WrongError(JUDGED, view.line, text)
+            named[number].add(getattr(view, entries[number][0]))
+            if len(named[number]) > 1 or named[number] == {""}:
+                text = f"event {view.event_id} is allowed by entry {number}, which names another {entries[number][0]}"
+                raise WrongError(JUDGED, view.line, text)
+    for view in views:
+        for number, (kind, _, until, *_) in enumerate(entries):
+            is_its = view.day == judged.day < until and getattr(view, kind) in named[number]
+            if is_its and number not in view.allowed:
+                text = f"event {view.event_id} is not allowed by entry {number}, which names its {kind}"
+                raise WrongError(JUDGED, view.line, text)
 
 
 def _check_catalogue_of(found: Found, day: str, view: View, name: str) -> None:

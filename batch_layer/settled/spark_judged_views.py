@@ -1,6 +1,7 @@
 """Read what the rules of the day saw and said of the judged days of a version: what an auditor judges them again by."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -27,10 +28,20 @@ class SparkJudgedViews:
     """See billing's port `TrafficEvidence`. A reader can tell equal viewers from others, and find none of them."""
 
     def __init__(
-        self, spark: SparkSession, version: PublishedVersion, catalogue: CatalogueFacts, period: Period, key: bytes
+        self,
+        spark: SparkSession,
+        version: PublishedVersion,
+        catalogue: CatalogueFacts,
+        period: Period,
+        key: bytes,
+        allowed: Callable[[int], Column],
     ) -> None:
-        """Read the days of a period. `key`: of the hashes in place of names; made for this reading and kept nowhere."""
-        self._catalogue, self._key = catalogue, key.hex()
+        """Read the days of a period.
+
+        `key`: of the hashes in place of names; made for this reading and kept nowhere. `allowed`: a version of the
+        policy of traffic → the numbers of its entries that a row's view is of.
+        """
+        self._catalogue, self._key, self._allowed = catalogue, key.hex(), allowed
         tables = IcebergTables(spark)
         rules = version.day_rules
         days = frozenset(day for day in period.days() if day in rules and rules[day].seen is not None)
@@ -77,6 +88,7 @@ class SparkJudgedViews:
             F.when(F.col("referrer_host") == "", NO_REFERRER)
             .otherwise(self._hashed("referrer_host"))
             .alias("referrer"),
+            self._allowed_numbers(),
         )
         return streamed(shown.orderBy(JUDGED_DAY, "begun", "event_id", *PLACE))
 
@@ -86,6 +98,17 @@ class SparkJudgedViews:
             return iter(())
         columns = (*PLACE, "event_day", "payee_id", "outcome", "reason", "points")
         return streamed(on_days(self._outcomes, self._days).select(*columns).orderBy("event_day", *PLACE))
+
+    def _allowed_numbers(self) -> Column:
+        """Return the entries of the policy of each judged day that its own views are of."""
+        days_of: defaultdict[int, list[date]] = defaultdict(list)
+        for day in sorted(self._days):
+            days_of[self._rules[day].traffic_policy_version].append(day)
+        found = F.lit("")
+        for version, days in days_of.items():
+            is_ruled = F.col(JUDGED_DAY).isin(days) & (F.col("event_day") == F.col(JUDGED_DAY))
+            found = F.when(is_ruled, self._allowed(version)).otherwise(found)
+        return found.alias("allowed")
 
     def _hashed(self, name: str) -> Column:
         """Return a column whose equal values are equal; null stays null."""

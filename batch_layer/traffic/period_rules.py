@@ -10,7 +10,9 @@ from dataclasses import replace
 from datetime import date
 from itertools import chain
 
-from batch_layer.traffic.crowds import OF_PAYEE, findings
+from batch_layer.traffic.allowed import Allowed, without_allowed
+from batch_layer.traffic.crowds import OF_PAYEE
+from batch_layer.traffic.crowds import findings as of_crowds
 from batch_layer.traffic.day_events import DayEvent, DayOutcome
 from batch_layer.traffic.findings import Finding, totals
 from batch_layer.traffic.one_viewer import found, is_left
@@ -24,16 +26,19 @@ PayeeViewer = tuple[str, str]
 
 
 def period_outcomes(
-    rows: Iterable[DayEvent], payee_viewers: Collection[PayeeViewer], days: Collection[date], policy: TrafficPolicy
+    rows: Iterable[DayEvent],
+    payee_viewers: Collection[PayeeViewer],
+    days: Collection[date],
+    policy: TrafficPolicy,
+    allowed: Allowed = (),
 ) -> list[DayOutcome]:
     """Return the outcomes of the events of `days` that have one, by place; `rows` are those that the rules see.
 
-    An event whose viewer is not known is not looked at.
+    An event whose viewer is not known is not looked at. `allowed` are the policy's own entries.
     """
     events = sorted((each for each in rows if each.user_id is not None), key=lambda each: each.order)
-    all_found = totals(
-        chain(_even_days(events, policy), _rings(events, payee_viewers, policy), _crowds(events, policy)), policy
-    )
+    findings = chain(_even_days(events, policy), _rings(events, payee_viewers, policy), _crowds(events, policy))
+    all_found = totals(without_allowed(findings, events, allowed), policy)
     outcomes = (
         DayOutcome(*place, each.event_day, total.outcome, total.reason.code, total.points)
         for each in events
@@ -106,6 +111,6 @@ def _crowds(events: Sequence[DayEvent], policy: TrafficPolicy) -> Iterator[Findi
     views = Counter((each.user_id, each.payee_id) for each in events)
     most = policy.weeks_viewer_views_max
     habits = {each[:2] for each in events if views[each.user_id, each.payee_id] > most}
-    for place, _, points in findings(events, of_weeks, CROWDS):
+    for place, _, points in of_crowds(events, of_weeks, CROWDS):
         if place not in habits:
             yield Finding(place, PeriodReason.CROWD_OF_WEEKS, points)

@@ -1,12 +1,15 @@
 """The day rules of invalid traffic in Spark: the outcomes of `day_rules`, for any order or partitioning of rows."""
 
+from functools import reduce
 from itertools import chain
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.traffic import spark_acting_as_one, spark_crowds, spark_one_viewer, spark_origins
+from batch_layer.traffic.allowed import Allowed
 from batch_layer.traffic.one_viewer import SECOND
+from batch_layer.traffic.spark_allowed import without_allowed
 from batch_layer.traffic.spark_findings import IS_OF_DAY, nothing, outcomes
 from ingestion.contract.traffic_policy import TrafficPolicy
 
@@ -17,17 +20,19 @@ SCHEMA = """
 """The columns that the rules are given: those of `DayEvent`, and the day under whose rules an event is seen."""
 
 
-def day_outcomes(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
+def day_outcomes(rows: DataFrame, policy: TrafficPolicy, allowed: Allowed = ()) -> DataFrame:
     """Return partition, offset, event_day, outcome, reason and points of the events that have an outcome.
 
     `rows` are, for each judged day, the events of that day and of the day before that would be counted if there were no
     day rules. One plan judges all days, and rows of different judged days never meet: every group, order and join has
-    the judged day in its key. They are read several times, so the caller keeps them.
+    the judged day in its key. They are read several times, so the caller keeps them. `allowed` are the policy's own
+    entries.
     """
     timed = with_times(rows)
     rooms = (spark_one_viewer, spark_acting_as_one, spark_crowds, spark_origins)
     found = chain.from_iterable(room.found(timed, policy) for room in rooms)
-    return outcomes((each.where(IS_OF_DAY) for each in chain([nothing(timed)], found)), policy)
+    of_day = reduce(DataFrame.unionAll, (each.where(IS_OF_DAY) for each in chain([nothing(timed)], found)))
+    return outcomes(without_allowed(of_day, timed, allowed), policy)
 
 
 def with_times(rows: DataFrame) -> DataFrame:

@@ -1,7 +1,6 @@
 """Findings as rows, and from them one outcome for an event; the same as `findings`."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -48,9 +47,8 @@ def nothing(rows: DataFrame) -> DataFrame:
     return rows.where(F.lit(False)).select(*PLACE, F.lit("").alias("reason"), F.lit(0).alias("points"))
 
 
-def outcomes(found: Iterable[DataFrame], policy: TrafficPolicy) -> DataFrame:
-    """Return the outcome of each event that has one."""
-    rows = reduce(DataFrame.unionAll, found)
+def outcomes(rows: DataFrame, policy: TrafficPolicy) -> DataFrame:
+    """Return the outcome of each event that has one, by all findings."""
     if policy.demoted:
         is_demoted = F.col("reason").isin(sorted(policy.demoted))
         rows = rows.withColumn(

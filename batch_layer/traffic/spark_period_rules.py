@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
 from itertools import chain
 
 from pyspark.sql import DataFrame
@@ -9,7 +10,9 @@ from pyspark.sql import functions as F
 
 from batch_layer.lake.spark_kept import kept
 from batch_layer.traffic import spark_crowds
+from batch_layer.traffic.allowed import Allowed
 from batch_layer.traffic.period_rules import CROWDS
+from batch_layer.traffic.spark_allowed import without_allowed
 from batch_layer.traffic.spark_day_rules import with_times
 from batch_layer.traffic.spark_findings import JUDGED_DAY, PLACE, findings, first_met, nothing, outcomes
 from batch_layer.traffic.spark_one_viewer import VIEWER
@@ -17,15 +20,19 @@ from ingestion.contract.traffic_policy import INVALID_POINTS, REVIEW_POINTS, Tra
 from ingestion.contract.traffic_reasons import PeriodReason
 
 
-def period_outcomes(rows: DataFrame, payee_viewers: DataFrame, policy: TrafficPolicy) -> DataFrame:
+def period_outcomes(
+    rows: DataFrame, payee_viewers: DataFrame, policy: TrafficPolicy, allowed: Allowed = ()
+) -> DataFrame:
     """Return partition, offset, event_day, outcome, reason and points of the events that have an outcome.
 
     `rows` are the events that the rules see, in the columns of the day rules; `judged_day` is the same in all.
-    `payee_viewers` are `(payee_id, user_id)`. They are read several times, so the caller keeps them.
+    `payee_viewers` are `(payee_id, user_id)`. They are read several times, so the caller keeps them. `allowed` are the
+    policy's own entries.
     """
     known = with_times(rows.where("user_id IS NOT NULL"))
     found = chain(_even_days(known, policy), _rings(known, payee_viewers, policy), _crowds(known, policy))
-    return outcomes(chain([nothing(known)], found), policy)
+    all_found = reduce(DataFrame.unionAll, chain([nothing(known)], found))
+    return outcomes(without_allowed(all_found, known, allowed), policy)
 
 
 def _even_days(rows: DataFrame, policy: TrafficPolicy) -> Iterator[DataFrame]:

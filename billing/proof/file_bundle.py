@@ -36,6 +36,7 @@ COUNT_COLUMNS = ("video_id", "event_day", "country", "views", "billable_views", 
 JUDGED_COLUMNS = (
     "judged_day", "partition", "offset", "event_id", "event_day", "begun", "video_id", "payee_id", "length_seconds",
     "viewer", "session", "view_duration", "country", "device_type", "network", "network_kind", "agent", "referrer",
+    "allowed",
 )  # fmt: skip
 OUTCOME_COLUMNS = ("partition", "offset", "event_day", "payee_id", "outcome", "reason", "points")
 

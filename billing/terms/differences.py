@@ -9,6 +9,7 @@ from billing.terms.contracts import Contracts
 from billing.terms.imports import IN_FORCE
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
 from billing.terms.policies import StoredPolicy
+from ingestion.contract.allowed_traffic import allowed_sentences
 
 
 def catalogue_differences(before: Catalogue, after: Catalogue) -> Iterator[str]:
@@ -53,7 +54,10 @@ def policy_differences(policies: Sequence[StoredPolicy], proposed: str) -> Itera
     in_force = [each for each in policies if each.kind == after.kind and each.state == IN_FORCE]
     before = in_force[-1].document if in_force else {}
     yield f"{after.kind} policy {after.version} would rule from {after.first_on} on"
-    for name in sorted(before.keys() | after.document.keys()):
+    were, are = (allowed_sentences(each.get("allowed", ())) for each in (before, after.document))
+    for sentence in sorted({*were} ^ {*are}):
+        yield f"it {sentence}" if sentence in are else f"the one before {sentence}"
+    for name in sorted((before.keys() | after.document.keys()) - {"allowed"}):
         was, now = (str(each.get(name)).lower() for each in (before, after.document))
         if was != now:
             yield f"{name} was {was} and is {now}"

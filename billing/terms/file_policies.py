@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from billing.terms.file_yaml import read_checked, strict_validator
+from ingestion.contract.allowed_traffic import ALLOWABLE, AllowedKind, AllowedTraffic
 from ingestion.contract.policy import CountingPolicy, counting_policy
 from ingestion.contract.requests import FileRefusedError
 from ingestion.contract.traffic_policy import THRESHOLDS, TrafficPolicy, bounds_of, contradictions
@@ -24,6 +25,22 @@ def _threshold_schema(name: str) -> dict[str, Any]:
 
 
 _DEMOTED = {"type": "array", "uniqueItems": True, "items": {"enum": [each.code for each in RULE_REASONS]}}
+_TEXT = {"type": "string"}
+_ALLOWED = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["kind", "name", "until", "reasons", "because"],
+        "properties": {
+            "kind": {"enum": [each.value for each in AllowedKind]},
+            "name": _TEXT,
+            "until": {"type": "string", "format": "date"},
+            "reasons": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": sorted(ALLOWABLE)}},
+            "because": _TEXT,
+        },
+    },
+}
 _TRAFFIC_VALIDATOR = strict_validator(
     {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -31,7 +48,11 @@ _TRAFFIC_VALIDATOR = strict_validator(
         "type": "object",
         "additionalProperties": False,
         "minProperties": 1,
-        "properties": {"demoted": _DEMOTED, **{name: _threshold_schema(name) for name in THRESHOLDS}},
+        "properties": {
+            "allowed": _ALLOWED,
+            "demoted": _DEMOTED,
+            **{name: _threshold_schema(name) for name in THRESHOLDS},
+        },
     }
 )
 
@@ -54,7 +75,15 @@ def read_traffic_policy(file: Path, before: TrafficPolicy) -> TrafficPolicy:
     """
     document, _ = read_checked(file, _TRAFFIC_VALIDATOR)
     demoted = frozenset(document.pop("demoted", before.demoted))
-    policy = replace(before, version=PROPOSED_VERSION, effective_from_on=date.min, demoted=demoted, **document)
+    allowed = tuple(sorted(map(_entry, document.pop("allowed")))) if "allowed" in document else before.allowed
+    values = {"demoted": demoted, "allowed": allowed, **document}
+    policy: TrafficPolicy = replace(before, version=PROPOSED_VERSION, effective_from_on=date.min, **values)
     if problems := contradictions(policy):
         raise FileRefusedError([f"{file}: {each}" for each in problems])
     return policy
+
+
+def _entry(entry: dict[str, Any]) -> AllowedTraffic:
+    reasons = tuple(sorted(entry["reasons"]))
+    until = date.fromisoformat(entry["until"])
+    return AllowedTraffic(AllowedKind(entry["kind"]), entry["name"], until, reasons, entry["because"])

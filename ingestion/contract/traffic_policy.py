@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
+from ingestion.contract.allowed_traffic import AllowedTraffic, contradictions_of
 from ingestion.contract.traffic_reasons import ORDER_OF_CODE
 
 TRAFFIC = "traffic"
@@ -36,6 +37,8 @@ class TrafficPolicy:
     effective_from_on: date
     demoted: frozenset[str] = frozenset()
     """Codes of reasons that have at most the points of a review: too many of their verdicts were overturned."""
+    allowed: tuple[AllowedTraffic, ...] = ()
+    """Senders who are known to be honest, in the order of their kind and name."""
 
     # one viewer
     at_once_review: int = 6
@@ -156,17 +159,23 @@ def traffic_policy(version: int, first_on: date, document: Mapping[str, Any]) ->
         ValueError: it has other values than this program knows, so a program of another release wrote it.
     """
     known = {"demoted", *THRESHOLDS}
-    if document.keys() not in (known, known - OF_PERIODS):
-        names = ", ".join(sorted(document.keys() ^ known))
+    values = document.keys() - {"allowed"}
+    if values not in (known, known - OF_PERIODS):
+        names = ", ".join(sorted(values ^ known))
         raise ValueError(f"traffic policy {version} has other values than this program knows: {names}")
     numbers = {"period_days": 0} | {name: document[name] for name in THRESHOLDS if name in document}
-    return TrafficPolicy(version, first_on, frozenset(document["demoted"]), **numbers)
+    allowed = tuple(map(AllowedTraffic.from_json, document.get("allowed", ())))
+    return TrafficPolicy(version, first_on, frozenset(document["demoted"]), allowed, **numbers)
 
 
 def traffic_document(policy: TrafficPolicy) -> dict[str, Any]:
-    """Return the values of a policy, without its version and first day, as its record has them."""
+    """Return the values of a policy, without its version and first day, as its record has them.
+
+    One that allows nothing is written as those of before, which could not.
+    """
     names = [name for name in THRESHOLDS if policy.period_days or name not in OF_PERIODS]
-    return {"demoted": sorted(policy.demoted)} | {name: getattr(policy, name) for name in names}
+    allowed = {"allowed": [each.to_json() for each in sorted(policy.allowed)]} if policy.allowed else {}
+    return {"demoted": sorted(policy.demoted)} | allowed | {name: getattr(policy, name) for name in names}
 
 
 def contradictions(policy: TrafficPolicy) -> list[str]:
@@ -184,4 +193,4 @@ def contradictions(policy: TrafficPolicy) -> list[str]:
             found.append(f"{text}; what is invalid must be at least what is reviewed")
     if unknown := policy.demoted - ORDER_OF_CODE.keys():
         found.append(f"demoted names {', '.join(sorted(unknown))}; it must name codes of rules")
-    return found
+    return found + contradictions_of(policy.allowed)

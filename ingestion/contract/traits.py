@@ -126,6 +126,13 @@ def have_one_key(day: date, other: date) -> bool:
     return _quarter_of(day.toordinal() - _EPOCH_ORDINAL) == _quarter_of(other.toordinal() - _EPOCH_ORDINAL)
 
 
+def hashes_of(key: TraitsKey, trait: str, text: str, first_on: date, end_on: date) -> frozenset[str]:
+    """Return what a `network` or `agent` is hashed to on the days [first_on, end_on): a value for each quarter."""
+    first, last = (day.toordinal() - _EPOCH_ORDINAL for day in (first_on, max(first_on, end_on)))
+    # no quarter has as few days
+    return frozenset(_hashed(key.secret, _quarter_of(day), trait, text) for day in (*range(first, last, 80), last - 1))
+
+
 def agent_class(agent: str) -> str:
     """Return the coarse family of a user agent, `program/system`; `other` for either that is not known."""
     return _agent_class(agent[:READ_LENGTH_MAX])

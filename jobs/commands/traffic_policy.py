@@ -6,6 +6,7 @@ from pathlib import Path
 
 from billing.terms.policies import StoredPolicy
 from billing.terms.postgres_policies import PostgresPolicies
+from ingestion.contract.allowed_traffic import allowed_sentences
 from ingestion.contract.traffic_policy import TRAFFIC, traffic_document
 from jobs.commands.billing.policies import policy_document, show_proposed
 from jobs.commands.billing.tables import aligned
@@ -30,7 +31,7 @@ def propose_policy(environ: Mapping[str, str], *, policy: Path, first_on: date, 
     It has the values of the newest one in force, or of the shipped one, where the file names none.
     """
     store = PostgresPolicies(billing_connector(environ))
-    document = traffic_document(proposed_traffic_policy(store, policy))
+    document = traffic_document(proposed_traffic_policy(store, policy, first_on))
     version, is_new = store.propose(TRAFFIC, document, first_on, actor=actor)
     show_proposed(TRAFFIC, version, first_on, is_new=is_new, as_json=as_json)
     return ExitCode.OK
@@ -44,9 +45,14 @@ def _text(policies: list[StoredPolicy]) -> str:
         ("first day", *(each.first_on.isoformat() for each in policies)),
         ("state", *(each.state.replace("_", " ") for each in policies)),
         ("by", *(each.actor or "-" for each in policies)),
-        *((name, *(_value(each.document.get(name)) for each in policies)) for name in names),
+        *((name, *(_value(each.document.get(name)) for each in policies)) for name in names if name != "allowed"),
     ]
-    return aligned(("", *(f"version {each.version}" for each in policies)), rows)
+    lists = [
+        f"version {each.version} {sentence}"
+        for each in policies
+        for sentence in allowed_sentences(each.document.get("allowed", ()))
+    ]
+    return "\n".join([aligned(("", *(f"version {each.version}" for each in policies)), rows), *lists])
 
 
 def _value(value: object) -> str:

@@ -98,6 +98,7 @@ def open_ports(
             log.base = generations.checked(log.log_id()).base
         of_traffic = traffic_policies(chosen.postgres_url)
         refuse_unruled(chosen.traffic_ruled_from, of_traffic)
+        rules = traffic_rules(of_traffic, chosen.keys.traits)
         current = versions.current()
         sizes = sizes_of_run(current, base=log.base, highwaters=log.highwaters())
         points, speed = chosen.failpoints, RedisSegmentStore.connect(chosen.redis_url, namespace=chosen.speed_namespace)
@@ -110,7 +111,7 @@ def open_ports(
             reconcile=reconcile_ports(spark, versions, record, postgres_url=url, progress=progress),
             decisions=PostgresLateDecisions(url),
             traffic_decisions=PostgresGroupDecisions(url),
-            warehouse=points.on(_warehouse(chosen, spark, log.base, traffic_rules(of_traffic)), Part.SPARK),
+            warehouse=points.on(_warehouse(chosen, spark, log.base, rules), Part.SPARK),
             metrics=PrometheusBatchMetrics(chosen.metrics),
             progress=progress,
             clock=lambda: datetime.now(UTC),

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from batch_layer.errors import BatchError
+from batch_layer.judging.postgres_policies import traffic_policies
 from batch_layer.lake.spark_settings import jdbc_catalog
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
 from batch_layer.reconciling.reconcile import known_differences, never_reconciled
@@ -21,6 +22,7 @@ from jobs.settings.declared.servers import WAREHOUSE
 from jobs.wiring.batch_errors import exit_code_of
 from jobs.wiring.batch_settings import spark_settings
 from jobs.wiring.hdfs_check import check_hdfs
+from jobs.wiring.traffic_rules import allowed_numbers, key_of_allowed
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -65,9 +67,13 @@ def open_bundled(
         from batch_layer.settled.iceberg_settled_events import events_at_snapshots
         from batch_layer.settled.spark_judged_views import SparkJudgedViews
 
-        catalogue = SparkCatalogueFacts(session, settings.PostgresConnection.from_environ(environ).url)
-        key = secrets.token_bytes(32)
-        traffic = SparkJudgedViews(session, version, catalogue, period, key) if with_traffic else None
+        url = settings.PostgresConnection.from_environ(environ).url
+        traffic = None
+        if with_traffic:
+            policies = traffic_policies(url)
+            allowed = allowed_numbers(policies, key_of_allowed(environ, session, policies))
+            catalogue, key = SparkCatalogueFacts(session, url), secrets.token_bytes(32)
+            traffic = SparkJudgedViews(session, version, catalogue, period, key, allowed)
         yield events_at_snapshots(session, version), traffic
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,14 +16,16 @@ from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.settled_views import settled_views_in, version_session
-from jobs.wiring.traffic_rules import traffic_rules
+from jobs.wiring.traffic_rules import key_of_allowed, traffic_rules
 
 Trial = Callable[[Collection[date], Progress], TriedTraffic]
 """Judges some judged days of the version again."""
 
 
-def proposed_traffic_policy(store: PostgresPolicies, file: Path) -> TrafficPolicy:
+def proposed_traffic_policy(store: PostgresPolicies, file: Path, first_on: date = date.min) -> TrafficPolicy:
     """Return the policy of a file, with the values of the newest in force, or of the shipped one, where it has none.
+
+    Of the newest one's allow-list it has the entries that hold on `first_on`.
 
     Raises:
         CommandError: a program of another release wrote the newest policy.
@@ -32,7 +35,8 @@ def proposed_traffic_policy(store: PostgresPolicies, file: Path) -> TrafficPolic
         before = store.newest_traffic() or SHIPPED
     except ValueError as error:
         raise CommandError(f"{error}; use the program that proposed it, or a newer one", ExitCode.REFUSED) from error
-    return read_traffic_policy(file, before)
+    still_allowed = tuple(each for each in before.allowed if each.until > first_on)
+    return read_traffic_policy(file, replace(before, allowed=still_allowed))
 
 
 @contextmanager
@@ -48,5 +52,6 @@ def open_traffic_trial(environ: Mapping[str, str], policy: TrafficPolicy) -> Ite
         from batch_layer.settled.spark_tried_traffic import TrafficTrial
 
         catalogue = SparkCatalogueFacts(session, url)
-        trial = TrafficTrial(session, version, traffic_rules([policy]), catalogue, counting_policies(url))
+        rules = traffic_rules([policy], key_of_allowed(environ, session, [policy]))
+        trial = TrafficTrial(session, version, rules, catalogue, counting_policies(url))
         yield settled_views_in(session, version, url), trial.judge

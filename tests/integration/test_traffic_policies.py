@@ -211,6 +211,11 @@ def worst_of(name: str) -> dict[str, object]:
     return {name: 1, name.removesuffix("_invalid") + "_review": 2}
 
 
+def entry(**other: object) -> list[object]:
+    usual = {"kind": "network", "name": "192.0.2.0/24", "until": str(in_days(93)), "reasons": ["lockstep"]}
+    return list((usual | {"why": "a school"} | other).values())
+
+
 PAIRS = [name for name in THRESHOLDS if name.endswith("_invalid") and "_times_" not in name]
 UNUSABLE: list[tuple[dict[str, object], str]] = [
     ({"of_tomorrow": 1}, "it has the value of_tomorrow, which no policy of traffic has"),
@@ -218,6 +223,24 @@ UNUSABLE: list[tuple[dict[str, object], str]] = [
     *(({name: 101}, f"{name} is 101; it must be at most 100") for name in sorted(PER_CENT)),
     *((worst_of(name), f"{name} is 1 and {name[:-7]}review 2; what is invalid must be at least") for name in PAIRS),
     ({"demoted": ["lockstep", "robot"]}, "demoted names robot; it must name codes of rules"),
+    *(
+        ({"allowed": [entry(**wrong)]}, sentence)
+        for wrong, sentence in (
+            ({"kind": "viewer"}, r"allowed has \[\"viewer\", .*; an entry is \[kind, name, the day"),
+            ({"name": "ä"}, ".*an entry is .* of printable ASCII"),
+            ({"why": ""}, ".*an entry is .* of printable ASCII"),
+            ({"name": "192.0.2.7"}, r"allowed names the network 192.0.2.7; it must be a /24 or /48"),
+            ({"until": "2026-02-30"}, "allowed names the network 192.0.2.0/24 until 2026-02-30; it must be a day from"),
+            ({"until": str(in_days(3))}, f".*it must be a day from {in_days(4)} to {in_days(93)}"),
+            ({"until": str(in_days(94))}, f".*it must be a day from {in_days(4)} to {in_days(93)}"),
+            ({"reasons": ["plays_at_once"]}, r".*for \[.plays_at_once.\]; reasons are some of accounts_in_turn, "),
+            ({"reasons": ["lockstep", "lockstep"]}, ".*reasons are some of"),
+            ({"reasons": []}, ".*reasons are some of"),
+        )
+    ),
+    ({"allowed": ["all"]}, 'allowed has "all"; an entry is'),
+    ({"allowed": [entry(), entry()]}, "allowed names the network 192.0.2.0/24 2 times"),
+    ({"allowed": [entry(name=f"10.0.{each}.0/24") for each in range(201)]}, "allowed has 201 entries"),
 ]
 
 
@@ -236,6 +259,49 @@ def test_a_login_cannot_propose_a_policy_that_would_end_every_run(commands: Poli
     codes = [each.code for each in RULE_REASONS]
     usable = {**traffic_document(SHIPPED), "demoted": codes, "hours_invalid": 30, "lockstep_share": 100}
     assert store.propose(TRAFFIC, usable, in_days(3), actor="max") == (1, True)
+
+
+def test_an_allow_list_comes_into_force_as_any_value_and_ends_by_itself(
+    commands: PolicyCommands, tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.yaml"
+    lines = [
+        "kind: network",
+        "name: 192.0.2.0/24",
+        f"until: {in_days(5)}",
+        "reasons: [lockstep]",
+        'because: "a \\"\\\\"',
+    ]
+    file.write_text("allowed:\n  - " + "\n    ".join(lines) + "\n")
+    assert commands.document(*proposal(file, in_days(2)))["version"] == 1
+    maker = connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing")
+    make_checkpoint(PostgresJournal(maker), create_key(tmp_path / "key"), day=in_days(0), today=in_days(0))
+    assert commands.run("policy", "approve", "--proposal=policy:traffic:1", "--actor=chris")[0] == ExitCode.OK
+    (policy,) = traffic_policies(commands.url)
+    (allowed,) = policy.allowed
+    assert (allowed.name, allowed.until, allowed.because) == ("192.0.2.0/24", in_days(5), 'a "\\')
+    assert "version 1 allows the network 192.0.2.0/24 before" in commands.run("policy", "show")[1]
+    file.write_text("hours_invalid: 50\n")
+    commands.document(*proposal(file, in_days(4)))
+    commands.document(*proposal(file, in_days(5)))
+    first, second, third = (each["document"] for each in commands.document("policy", "show")["policies"])
+    assert first["allowed"] == second["allowed"]
+    assert "allowed" not in third, "the entry is over when that policy begins"
+
+
+def test_nobody_allows_a_payee_of_their_own(commands: PolicyCommands, tmp_path: Path) -> None:
+    store = PostgresPolicies(connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing"))
+    document = {**traffic_document(SHIPPED), "allowed": [entry(kind="payee", name="max")]}
+    with pytest.raises(DatabaseRefusedError, match="payee max is not for max to decide on") as refused:
+        store.propose(TRAFFIC, document, in_days(3), actor="max")
+    assert refused.value.is_by(DatabaseRule.OWN_TRAFFIC)
+    assert store.propose(TRAFFIC, document, in_days(3), actor="eva") == (1, True)
+    maker = connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing")
+    make_checkpoint(PostgresJournal(maker), create_key(tmp_path / "key"), day=in_days(0), today=in_days(0))
+    approve = ["policy", "approve", "--proposal=policy:traffic:1"]
+    code, _, error = commands.run(*approve, "--actor=max")
+    assert (code, DatabaseRule.OWN_TRAFFIC.sqlstate in error) == (ExitCode.REFUSED, True)
+    assert commands.run(*approve, "--actor=chris")[0] == ExitCode.OK
 
 
 def test_a_whole_number_is_written_as_one(commands: PolicyCommands) -> None:

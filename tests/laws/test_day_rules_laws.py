@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 from pyspark.sql import SparkSession
 
+from batch_layer.traffic.allowed import Allowed
 from batch_layer.traffic.day_events import DayEvent, DayOutcome
 from batch_layer.traffic.day_rules import day_outcomes
 from batch_layer.traffic.spark_day_rules import SCHEMA
@@ -15,19 +16,24 @@ from bench.labelled import held_out_families as families
 from bench.labelled.world import World
 from ingestion.contract.traffic_policy import SHIPPED, TrafficPolicy
 from ingestion.contract.traffic_reasons import DayReason
-from tests.random_day_events import DAY, low_policy, random_events
+from tests.random_day_events import DAY, low_policy, random_events, some_allowed
 
 SEED = 20_261_129
 FIELDS = ("partition", "offset", "event_day", "outcome", "reason", "points")
 
 
 def in_spark(
-    spark: SparkSession, seen: Mapping[date, Iterable[DayEvent]], policy: TrafficPolicy, *, partitions: int = 1
+    spark: SparkSession,
+    seen: Mapping[date, Iterable[DayEvent]],
+    policy: TrafficPolicy,
+    *,
+    partitions: int = 1,
+    allowed: Allowed = (),
 ) -> dict[date, list[DayOutcome]]:
     """The outcomes of each judged day by the events that its rules see, all in one plan."""
     given = [(*event, day) for day, events in seen.items() for event in events]
     rows = spark.createDataFrame(given, SCHEMA).repartition(partitions).localCheckpoint()
-    found = [DayOutcome(*row) for row in spark_day_outcomes(rows, policy).select(*FIELDS).collect()]
+    found = [DayOutcome(*row) for row in spark_day_outcomes(rows, policy, allowed).select(*FIELDS).collect()]
     return {day: sorted(each for each in found if each.event_day == day) for day in seen}
 
 
@@ -72,15 +78,20 @@ def test_spark_finds_what_the_model_finds_with_the_shipped_policy(spark: SparkSe
 
 
 def test_days_that_are_judged_in_one_plan_have_the_outcomes_that_each_has_alone(spark: SparkSession) -> None:
-    """Neighbouring days share events, days far apart share viewers, networks and videos: nothing of it may mix."""
+    """Neighbouring days share events, days far apart share viewers, networks and videos: nothing of it may mix.
+
+    Nor does what an allow-list exempts from on some of the days.
+    """
     rng = random.Random(SEED + 3)
-    policy = low_policy(rng)
+    policy, allowed = some_allowed(random.Random(3), low_policy(rng))
     events = [moved for shift in range(4) for moved in later(random_events(rng, 130), days=shift)]
     days = [DAY + timedelta(days=shift) for shift in range(4)]
     seen = {day: [each for each in events if each.event_day in (day, day - timedelta(days=1))] for day in days}
-    expected = {day: day_outcomes(mine, day, policy) for day, mine in seen.items()}
+    expected = {day: day_outcomes(mine, day, policy, allowed) for day, mine in seen.items()}
     assert min(len(each) for each in expected.values()) > 10
-    assert in_spark(spark, seen, policy, partitions=3) == expected
+    exempt = [len(day_outcomes(mine, day, policy)) - len(expected[day]) for day, mine in seen.items()]
+    assert min(exempt[:2]) > 0 == exempt[3], "its entries end between"
+    assert in_spark(spark, seen, policy, partitions=3, allowed=allowed) == expected
 
 
 def later(events: Iterable[DayEvent], *, days: int) -> Iterator[DayEvent]:

@@ -4,7 +4,7 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -17,13 +17,14 @@ from batch_layer.run.run import run_once
 from batch_layer.settled.iceberg_settled_events import events_at_snapshots
 from batch_layer.settled.spark_judged_views import SparkJudgedViews
 from billing.proof.file_bundle import JUDGED_COLUMNS, OUTCOME_COLUMNS
+from ingestion.contract.allowed_traffic import AllowedKind, AllowedTraffic
 from ingestion.contract.periods import Period
 from ingestion.contract.traffic_policy import SHIPPED, traffic_document
-from jobs.wiring.traffic_rules import traffic_rules
+from jobs.wiring.traffic_rules import allowed_numbers, traffic_rules
 from tests.batch_fakes import TOPIC
 from tests.laws.test_judged_traffic_laws import RULED_FROM, busy_viewer, new_catalogue
 from tests.random_logs import PARTITIONS, START, anything, cut_somewhere, grow, no_gate, one_id, worlds
-from tests.spark_fixtures import MemoryRun
+from tests.spark_fixtures import TRAITS_KEY, MemoryRun
 from tests.verifier import verifier
 
 MONTH = Period(date(2026, 11, 1), date(2026, 12, 1))
@@ -37,6 +38,10 @@ POLICY = replace(
     at_once_times_invalid=1,
     session_viewers_review=2,
     session_networks_review=1,
+    allowed=(
+        AllowedTraffic(AllowedKind.NETWORK, "192.0.12.0/24", date(2027, 1, 1), ("shared_session",), "a school"),
+        AllowedTraffic(AllowedKind.PAYEE, "q", START.date(), ("lockstep",), "its own player"),
+    ),
 )
 
 
@@ -46,6 +51,8 @@ class Files:
 
     traffic: SparkJudgedViews
     catalogue_version: int
+    entries: set[str] = field(default_factory=set)
+    """The numbers of the entries of the allow-list that views are of."""
     start_on = MONTH.start_on
     end_on = MONTH.end_on
 
@@ -63,6 +70,8 @@ class Files:
         assert ",".join(columns) == verifier.COLUMNS[name]
         found = self.traffic.views() if is_views else self.traffic.outcomes()
         for number, row in enumerate(found, 2):
+            if is_views:
+                self.entries.update(row[-1].split())
             yield number, {key: "" if cell is None else str(cell) for key, cell in zip(columns, row, strict=True)}
 
 
@@ -86,8 +95,11 @@ def judged_again(run: MemoryRun, spark: SparkSession) -> dict[str, int]:
         "day_rules": {str(day): each.to_json() for day, each in version.day_rules.items()}
     }
     found.thresholds[POLICY.version] = traffic_document(POLICY)
-    traffic = SparkJudgedViews(spark, version, run.catalogue, MONTH, b"key of this reading alone")
-    return dict(verifier.check_reasons(Files(traffic, number), found))
+    traffic = SparkJudgedViews(
+        spark, version, run.catalogue, MONTH, b"key of this reading alone", allowed_numbers([POLICY], TRAITS_KEY)
+    )
+    files = Files(traffic, number)
+    return verifier.check_reasons(files, found) | {"entries_about_somebody": len(files.entries)}
 
 
 @pytest.mark.usefixtures("empty_tables")
@@ -95,7 +107,8 @@ def test_the_verifier_finds_the_reasons_of_a_version_and_a_changed_one_is_named(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     rng = random.Random(11)
-    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate, traffic_rules=traffic_rules([POLICY]))
+    rules = traffic_rules([POLICY], TRAITS_KEY)
+    run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, no_gate, traffic_rules=rules)
     among = worlds(rng, 12, [anything, busy_viewer, one_id, busy_viewer])
     for count in (240, 60):
         grow(run, rng, among, count)
@@ -105,6 +118,7 @@ def test_the_verifier_finds_the_reasons_of_a_version_and_a_changed_one_is_named(
     found = judged_again(run, spark)
     assert found["days_judged_again"] > 3
     assert found["events_judged_again"] > 30
+    assert found["entries_about_somebody"] == len(POLICY.allowed)
     version, tables = run.versions.published[-1], run.warehouse.tables
     rows = tables.at(TRAFFIC_OUTCOMES, version.snapshots[TRAFFIC_OUTCOMES]).collect()
     outcomes = Counter(row.outcome for row in rows)

@@ -8,13 +8,14 @@ from datetime import date, timedelta
 
 from pyspark.sql import SparkSession
 
+from batch_layer.traffic.allowed import Allowed
 from batch_layer.traffic.day_events import DayEvent, DayOutcome
 from batch_layer.traffic.period_rules import PayeeViewer, period_outcomes
 from batch_layer.traffic.spark_day_rules import SCHEMA
 from batch_layer.traffic.spark_period_rules import period_outcomes as spark_period_outcomes
 from ingestion.contract.traffic_policy import SHIPPED, TrafficPolicy
 from ingestion.contract.traffic_reasons import PeriodReason
-from tests.random_day_events import DAY, low_policy, random_events
+from tests.random_day_events import DAY, low_policy, random_events, some_allowed
 
 SEED = 20_261_129
 FIELDS = DayOutcome._fields
@@ -28,10 +29,11 @@ def in_spark(
     policy: TrafficPolicy,
     *,
     partitions: int = 1,
+    allowed: Allowed = (),
 ) -> list[DayOutcome]:
     rows = spark.createDataFrame([(*event, DAY) for event in events], SCHEMA).repartition(partitions).localCheckpoint()
     viewers = spark.createDataFrame(list(payee_viewers), "payee_id string, user_id string")
-    found = spark_period_outcomes(rows, viewers, policy).select(*FIELDS).collect()
+    found = spark_period_outcomes(rows, viewers, policy, allowed).select(*FIELDS).collect()
     return sorted(outcome for row in found if (outcome := DayOutcome(*row)).event_day in days)
 
 
@@ -83,15 +85,20 @@ def random_payee_viewers(rng: random.Random) -> list[PayeeViewer]:
 def test_spark_finds_what_the_model_finds_in_any_order_and_partitioning(spark: SparkSession) -> None:
     rng = random.Random(SEED)
     seen: Counter[tuple[str, str]] = Counter()
+    exempt_count = 0
     for number in range(8):
         policy, events, viewers = low_period_policy(rng), random_weeks(rng, 260), random_payee_viewers(rng)
+        policy, allowed = some_allowed(random.Random(number), policy)
+        allowed = allowed if number % 2 else ()
         days = {DAY - timedelta(days=back) for back in range(rng.choice((1, 3, 8)))}
-        expected = period_outcomes(events, viewers, days, policy)
-        found = in_spark(spark, events, viewers, days, policy, partitions=rng.choice((1, 2, 5)))
+        expected = period_outcomes(events, viewers, days, policy, allowed)
+        exempt_count += len(period_outcomes(events, viewers, days, policy)) - len(expected)
+        found = in_spark(spark, events, viewers, days, policy, partitions=rng.choice((1, 2, 5)), allowed=allowed)
         assert found == expected, (SEED, number, set(found) ^ set(expected))
         seen.update((each.reason, each.outcome) for each in expected)
     assert {reason for reason, _ in seen} == {each.code for each in PeriodReason}, seen
     assert {outcome for _, outcome in seen} == {"invalid", "review"}, seen
+    assert exempt_count, "an allow-list that exempts nobody shows nothing"
 
 
 def test_nothing_is_found_in_nothing(spark: SparkSession) -> None:

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
+from batch_layer.traffic.allowed import Allowed
 from batch_layer.traffic.day_events import DayEvent
 from batch_layer.traffic.day_rules import day_outcomes
+from ingestion.contract.allowed_traffic import ALLOWABLE
 from ingestion.contract.traffic_policy import SHIPPED, TrafficPolicy, contradictions, traffic_document
 from ingestion.contract.traffic_reasons import RULE_REASONS, DayReason
-from tests.random_day_events import DAY, low_policy, random_events
+from tests.random_day_events import DAY, low_policy, random_events, some_allowed
 from tests.verifier import verifier
 
 
@@ -52,7 +54,7 @@ def clockwork_and_hermits(rng: random.Random) -> list[DayEvent]:
     return found
 
 
-def view_of(event: DayEvent) -> object:
+def view_of(event: DayEvent, allowed: Allowed = ()) -> object:
     def text(value: str | None) -> str:
         return value or ""
 
@@ -75,6 +77,7 @@ def view_of(event: DayEvent) -> object:
         text(event.network_kind),
         text(event.agent),
         referrer,
+        tuple(number for number, entry in enumerate(allowed) if event.event_day == DAY and entry.are_of(event)),
     )
 
 
@@ -84,14 +87,17 @@ def test_both_programs_give_every_event_the_same_reason(begin: int) -> None:
     for seed in range(begin, begin + 20):
         rng = random.Random(seed)
         policy = policy_of(rng)
+        allowed = ()
+        if seed % 2:
+            policy, allowed = some_allowed(rng, policy)
         some = [*random_events(rng, rng.choice((40, 150, 400))), *clockwork_and_hermits(rng)]
         events = sorted(some, key=lambda each: each.order)
         by_model = {
             (each.partition, each.offset): (each.outcome, each.reason, each.points)
-            for each in day_outcomes(events, DAY, policy)
+            for each in day_outcomes(events, DAY, policy, allowed)
         }
         document = traffic_document(policy)
-        by_verifier = verifier.DayRules([view_of(each) for each in events], document).reasons(DAY.isoformat())
+        by_verifier = verifier.DayRules([view_of(each, allowed) for each in events], document).reasons(DAY.isoformat())
         assert {place: tuple(reason) for place, reason in by_verifier.items()} == by_model, f"seed {seed}"
         seen |= {reason for _, reason, _ in by_model.values()}
     assert len(seen) > 9, seen
@@ -99,6 +105,7 @@ def test_both_programs_give_every_event_the_same_reason(begin: int) -> None:
 
 def test_the_verifier_knows_every_reason_in_its_order_with_its_class() -> None:
     assert list(verifier.REASONS.items()) == [(each.code, each.its_class.value) for each in DayReason]
+    assert sorted(verifier.ALLOWABLE) == sorted(ALLOWABLE)
     assert list(verifier.CLASS_OF.items()) == [(each.code, each.its_class.value) for each in RULE_REASONS]
 
 

@@ -32,6 +32,8 @@ class Auditors:
     decisions: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     rules: dict[str, Any] = field(default_factory=dict)
     days_left_out: set[str] = field(default_factory=set)
+    allowed: list[list[Any]] = field(default_factory=list)
+    """The allow-list of the policy."""
     start_on = date(2026, 10, 1)
     end_on = date(2026, 11, 1)
     versions = {"batch": 3, "catalogue": 1}  # noqa: RUF012
@@ -45,7 +47,7 @@ class Auditors:
         begun = NOON + offset * HOUR // 100 - (day == BEFORE) * 24 * HOUR
         place = {"judged_day": DAY, "partition": 0, "offset": offset, "event_id": f"e{offset:02}", "event_day": day}
         view = place | {"begun": begun, "video_id": "v", "payee_id": "ann", "length_seconds": "", "viewer": viewer}
-        names = dict.fromkeys(("session", "network", "network_kind", "agent", "referrer"), "")
+        names = dict.fromkeys(("session", "network", "network_kind", "agent", "referrer", "allowed"), "")
         view |= {"view_duration": hours * 3_600, "country": "DE", "device_type": "tv"} | names
         self.views.append(view)
         self.views.sort(key=lambda each: (each["begun"], each["event_id"]))
@@ -67,7 +69,7 @@ class Auditors:
         found = verifier.Found(database, reader="auditor", first_day="2026-10-01")
         traffic = {"policy_version": 2, "catalogue_version": 1, "settled_until": "", "ends": ENDS} | self.rules
         found.contents["version", "3"] = {"day_rules": {DAY: {"policy_version": 1, "traffic": traffic}}}
-        found.thresholds[2] = POLICY
+        found.thresholds[2] = POLICY | ({"allowed": self.allowed} if self.allowed else {})
         found.decisions.update(self.decisions)
         return dict(verifier.check_reasons(self, found))
 
@@ -122,6 +124,62 @@ def test_what_a_rule_of_a_period_found_is_taken_as_given(auditors: Auditors) -> 
     auditors.stored[0]["reason"] = "rule_of_nobody"
     with pytest.raises(verifier.WrongError, match="names rule_of_nobody, which is not a reason of traffic"):
         auditors.check()
+
+
+ENTRIES = [
+    ["network", "192.0.2.0/24", "2026-10-06", ["lockstep"], "a school"],
+    ["payee", "bob", "2026-12-01", ["crowd_of_weeks"], "songs for sleeping"],
+]
+
+
+@pytest.fixture
+def allowing(auditors: Auditors) -> Auditors:
+    """Two of the views come from a network that the policy allows."""
+    auditors.allowed = [list(each) for each in ENTRIES]
+    for view in auditors.views:
+        if view["offset"] in (1, 6):
+            view |= {"network": "aa", "allowed": "0"}
+    return auditors
+
+
+def view_at(found: Auditors, offset: int) -> dict[str, Any]:
+    return next(each for each in found.views if each["offset"] == offset)
+
+
+def test_views_that_an_entry_of_the_allow_list_is_about_agree(allowing: Auditors) -> None:
+    assert allowing.check()["events_judged_again"] == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda found: view_at(found, 6).update(allowed=""), "e06 is not allowed by entry 0, which names its network"),
+        (
+            lambda found: view_at(found, 6).update(network="bb"),
+            "e06 is allowed by entry 0, which names another network",
+        ),
+        (lambda found: view_at(found, 6).update(network=""), "e06 is allowed by entry 0, which names another network"),
+        (lambda found: view_at(found, 1).update(allowed="0 2"), "e01 is allowed by entry 2, which the policy has not"),
+        (lambda found: view_at(found, 1).update(allowed="0 1"), "e01 is allowed by entry 1, which names another payee"),
+        (
+            lambda found: view_at(found, 9).update(network="aa", allowed="0"),
+            "e09 is allowed by entry 0, which the policy",
+        ),
+        (lambda found: found.allowed[0].__setitem__(2, DAY), "e01 is allowed by entry 0, which the policy has not on"),
+        (lambda found: found.allowed[1].__setitem__(1, "ann"), "is not allowed by entry 1, which names its payee"),
+        (lambda found: view_at(found, 1).update(allowed="x"), "a field is not valid"),
+        (
+            lambda found: found.allowed[0].__setitem__(3, ["plays_at_once"]),
+            "traffic policy 2 allows the network 192.0.2.0/24 what no viewer can do: plays_at_once",
+        ),
+    ],
+)
+def test_a_view_that_is_allowed_and_is_not_of_the_entry_is_named(
+    allowing: Auditors, change: Callable[[Auditors], None], problem: str
+) -> None:
+    change(allowing)
+    with pytest.raises(verifier.WrongError, match=problem):
+        allowing.check()
 
 
 def test_a_day_that_is_left_out_is_counted(auditors: Auditors) -> None:

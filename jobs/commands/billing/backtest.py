@@ -85,7 +85,8 @@ def backtest_period(
 def _traffic(environ: Mapping[str, str], period: Period, file: Path, *, as_json: bool) -> ExitCode:
     """Judge the period's judged days by a proposed policy of traffic, and rate it as published and as judged so."""
     connect = billing_connector(environ)
-    policy = proposed_traffic_policy(PostgresPolicies(connect), file)
+    # as if it had ruled these days
+    policy = replace(proposed_traffic_policy(PostgresPolicies(connect), file), effective_from_on=period.start_on)
     attribution = terms_of(period, None, PostgresCatalogueStore(connect)).attribution
     currency = attribution.contracts.currency
     expired = [each.decision.group for each in PostgresTrafficDecisions(connect).all() if each.is_expiry]

@@ -13,7 +13,8 @@ PSEUDONYM_KEY = Text(
 )
 TRAITS_KEY = Text(
     "VIEWLEDGER_TRAITS_KEY",
-    read_by="batch, `rebuild batch`",
+    read_by="batch, `rebuild batch`, `billing backtest` and `billing proof export` where a policy of traffic allows a "
+    "network or agent",
     meaning="makes the keyed hashes of networks and user agents, with a key for each quarter; keep it for as long as "
     "the events",
     pattern="([0-9a-fA-F]{2}){32,}",

@@ -131,7 +131,7 @@ async def _collect(collector: Collector, request: Request) -> Response:
         retry_after = {"Retry-After": str(collector.retry_after_seconds)}
         return _problem(Problem(503, "log_unavailable", detail, "kafka"), retry_after)
     collector.metrics.accepted.inc(len(admitted))
-    collector.metrics.acknowledged_plays(each.play_country for each in admitted)
+    collector.metrics.acknowledged_plays([(each.play_country, each.play_player) for each in admitted])
     if rejected:
         collector.metrics.rejected.inc(len(rejected))
     return _answer(outcomes, len(admitted), _receipt(collector, admitted, wanted))

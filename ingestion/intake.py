@@ -52,6 +52,8 @@ class AdmittedEvent(msgspec.Struct, frozen=True, gc=False):
     """The country that its play names, `ZZ` for none; None if it has no play."""
     play_key: str | None = None
     """The id of the key that signed its play."""
+    play_player: str | None = None
+    """The player that its play names."""
 
 
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -109,7 +111,7 @@ def admit(raw: bytes, came: Arrival, key: bytes, plays: Plays = NO_PLAYS) -> Adm
     if len(value) > EVENT_BYTES_MAX:
         detail = f"with the collector's fields the event has {len(value)} bytes; at most {EVENT_BYTES_MAX} are allowed"
         return RejectedEvent((Reason("body_too_large", detail),), event_id)
-    of_play = () if play is None else (country_of(play.play.geo_location), play.key_id)
+    of_play = () if play is None else (country_of(play.play.geo_location), play.key_id, play.play.player)
     return AdmittedEvent(event_id, event.video_id.encode(), value, event.timestamp, *of_play)
 
 

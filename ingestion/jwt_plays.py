@@ -185,6 +185,7 @@ def play_signer(
             revenue_eligible=asked.revenue_eligible,
             geo_location=asked.geo_location,
             ad_views_max=asked.ad_views_max,
+            player=asked.player,
         )
         return SignedPlay(signed_text(play, key), str(play.play_id), play.begun_at, play.start_until)
 
@@ -194,6 +195,7 @@ def play_signer(
 def signed_text(play: Play, key: PlayKey) -> str:
     """Return the token of a play, signed by a key that holds a secret."""
     claims: dict[str, Any] = msgspec.to_builtins(play)
-    if play.geo_location is None:
-        del claims["geo_location"]
+    for name in ("geo_location", "player"):
+        if claims[name] is None:
+            del claims[name]
     return jwt.encode(claims, key.secret, key.algorithm, headers={"kid": key.kid, "typ": None})

@@ -1,9 +1,11 @@
 """The collector's metrics for Prometheus."""
 
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from ingestion.contract.plays import CountedPlayers
 
 ACKNOWLEDGEMENT_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -30,6 +32,13 @@ class CollectorMetrics:
             ["country"],
             registry=self.registry,
         )
+        self._of_players = Counter(
+            "view_events_with_play_by_player",
+            "The same by the player and version that the play names, where it names one.",
+            ["player"],
+            registry=self.registry,
+        )
+        self._players = CountedPlayers()
         self.receipts = Counter(
             "view_receipts_signed", "Receipts given, one for each request that gets one.", registry=self.registry
         )
@@ -43,11 +52,14 @@ class CollectorMetrics:
             "view_events_in_flight", "Events that wait for the broker's acknowledgement.", registry=self.registry
         )
 
-    def acknowledged_plays(self, countries: Iterable[str | None]) -> None:
-        """Count acknowledged events with a play by the countries of their plays; None is an event without one."""
-        for country, times in Tally(countries).items():
+    def acknowledged_plays(self, plays: Collection[tuple[str | None, str | None]]) -> None:
+        """Count acknowledged events by the country and the player of their plays; None for what there is not."""
+        for country, times in Tally(country for country, _ in plays).items():
             if country is not None:
                 self._with_play.labels(country).inc(times)
+        for player, times in Tally(player for _, player in plays).items():
+            if player is not None:
+                self._of_players.labels(self._players.label(player)).inc(times)
 
     def exposition(self) -> bytes:
         """Return all metrics in the text format."""

@@ -25,6 +25,7 @@ from billing.errors import Failure, Precondition, PreconditionsError
 from billing.nightly import Night, NightOf
 from billing.payouts.postgres_listed_batches import ListedBatch
 from billing.period_billing import BilledPeriod
+from ingestion.contract.plays import OTHER_PLAYER
 from ingestion.prometheus_collector import CollectorMetrics
 from jobs.commands.billing.figures import (
     record_estimates_and_payouts,
@@ -86,8 +87,8 @@ def exported_metrics(folder: Path) -> Exported:
     with pytest.raises(PreconditionsError), recorded_billing(environ):
         raise PreconditionsError([Failure(Precondition.SETTLED, "not yet")])
     collector, api = CollectorMetrics(), ApiMetrics(now=lambda: 0.0)
-    collector.acknowledged_plays(["DE"])
-    api.signed_plays(["DE"])
+    collector.acknowledged_plays([("DE", "web/1")])
+    api.signed_plays([("DE", OTHER_PLAYER)])
     api.responded("/v1/views:lookup", 503)
     texts = (
         collector.exposition().decode(),

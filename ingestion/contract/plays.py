@@ -24,6 +24,11 @@ _ViewerPseudonym = Annotated[str, Meta(pattern=r"^viewer_[0-9a-f]{32}\Z")]
 _SessionPseudonym = Annotated[str, Meta(pattern=r"^session_[0-9a-f]{32}\Z")]
 _Seconds = Annotated[int, Meta(ge=0, le=253_000_000_000)]
 """Seconds since 1970 of an instant that the contract of events allows."""
+PlayerVersion = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}/[A-Za-z0-9][A-Za-z0-9._+-]{0,22}\Z")]
+"""A player and its version, such as `web/3.2.1`."""
+PLAYERS_MAX = 200
+"""This number of players is counted apart; what a process sees later is counted as `OTHER_PLAYER`."""
+OTHER_PLAYER = "other"
 _AdViews = Annotated[int, Meta(ge=0, le=ADVERTISEMENTS_MAX)]
 
 
@@ -47,6 +52,8 @@ class Play(Struct, frozen=True, gc=False):
     """The viewer's country, by the platform's own knowledge."""
     ad_views_max: _AdViews = 0
     """How many advertisements the player may show."""
+    player: PlayerVersion | None = None
+    """By which plays and events are counted, so that a release that does not send is seen. Events do not have it."""
 
     @property
     def begun_at(self) -> datetime:
@@ -69,6 +76,7 @@ class PlayRequest(Struct, frozen=True, forbid_unknown_fields=True):
     revenue_eligible: bool
     geo_location: ShortText | None = None
     ad_views_max: _AdViews = 0
+    player: PlayerVersion | None = None
 
 
 class SignedPlay(Struct, frozen=True):
@@ -105,6 +113,21 @@ class PlayReader(Protocol):
 
     def __call__(self, token: str) -> ReadPlay | Reason:
         """Return what a token says that a known key signed for us, or the reason for refusing it. Looks at no clock."""
+
+
+class CountedPlayers:
+    """The players that a process counts apart: the first `PLAYERS_MAX` that it sees, so that labels have an end."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def label(self, player: str) -> str:
+        """Return what a player is counted as."""
+        if player not in self._known:
+            if len(self._known) >= PLAYERS_MAX:
+                return OTHER_PLAYER
+            self._known.add(player)
+        return player
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

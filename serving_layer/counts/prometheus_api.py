@@ -1,10 +1,11 @@
 """The API's metrics for Prometheus."""
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from ingestion.contract.plays import CountedPlayers
 from serving_layer.counts.merge import ServedCount, ServedVersion
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -36,6 +37,13 @@ class ApiMetrics:
         self._plays_signed = Counter(
             "view_plays_signed", "Plays that were signed for the platform.", ["country"], registry=registry
         )
+        self._plays_of_players = Counter(
+            "view_plays_signed_by_player",
+            "The same by the player and version that is to play, where the platform names one.",
+            ["player"],
+            registry=registry,
+        )
+        self._players = CountedPlayers()
         self._responses_by: dict[tuple[str, int], Counter] = {}
         reads = Histogram(
             "view_count_read_seconds", "Time of one round trip.", ["store"], buckets=_SECONDS, registry=registry
@@ -65,10 +73,13 @@ class ApiMetrics:
             counter = self._responses_by[route, status] = self._responses.labels(route, str(status))
         counter.inc()
 
-    def signed_plays(self, countries: Iterable[str]) -> None:
-        """Count signed plays by their countries."""
-        for country, times in Tally(countries).items():
+    def signed_plays(self, plays: Collection[tuple[str, str | None]]) -> None:
+        """Count signed plays by their countries and players."""
+        for country, times in Tally(country for country, _ in plays).items():
             self._plays_signed.labels(country).inc(times)
+        for player, times in Tally(player for _, player in plays).items():
+            if player is not None:
+                self._plays_of_players.labels(self._players.label(player)).inc(times)
 
     def speed_read(self, ids: int, seconds: float, *, answered: bool) -> None:
         """Note that one round trip to the speed layer ended."""

@@ -30,6 +30,7 @@ _EXAMPLE = {
     "revenue_eligible": True,
     "geo_location": "DE",
     "ad_views_max": 2,
+    "player": "web/3.2.1",
 }
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(PlayRequest | list[PlayRequest]).decode
@@ -74,7 +75,7 @@ async def sign_plays(
     """
     asked = _asked(await read_body(request, BODY_BYTES_MAX))
     answer = SignedPlays([of.sign(each) for each in asked])
-    of.metrics.signed_plays(country_of(each.geo_location) for each in asked)
+    of.metrics.signed_plays([(country_of(each.geo_location), each.player) for each in asked])
     return Response(_encode(answer), 200, {"Cache-Control": "no-store"}, media_type=JSON)
 
 

@@ -188,9 +188,13 @@ def test_acknowledged_events_with_a_play_are_counted_by_the_country_of_the_play(
     exposition = metrics.exposition().decode()
     assert 'view_events_with_play_total{country="DE"} 2.0' in exposition
     assert 'view_events_with_play_total{country="ZZ"} 2.0' in exposition
+    assert "view_events_with_play_by_player_total{" not in exposition, "no play names one"
+    named = [{"play": token_of(player=each), "view_duration": 9} for each in ("web/3", "web/3", "tv/1")]
+    post(client, json.dumps(named).encode())
+    assert 'view_events_with_play_by_player_total{player="web/3"} 2.0' in metrics.exposition().decode()
     event_log.is_away = True
     post(client, json.dumps(bodies).encode())
-    assert metrics.exposition().decode().count('with_play_total{country="DE"} 2.0') == 1
+    assert metrics.exposition().decode().count('with_play_total{country="DE"} 5.0') == 1
 
 
 def test_the_key_of_too_many_plays_waits_and_neither_another_key_nor_events_without_a_play_do(

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from ingestion.contract.plays import PLAYS_MAX, ReadPlay
+from ingestion.contract.plays import PLAYERS_MAX, PLAYS_MAX, ReadPlay
 from ingestion.jwt_plays import play_reader, play_signer
 from ingestion.pseudonym import pseudonym_of
 from serving_layer.access.access import Scope
@@ -48,6 +48,22 @@ def test_one_play_or_many_are_signed_in_order() -> None:
         ("v2", 3),
     ]
     assert b'view_plays_signed_total{country="ZZ"} 4.0' in scene.metrics.exposition()
+    assert b"view_plays_signed_by_player_total{" not in scene.metrics.exposition(), "no play names one"
+
+
+def test_plays_are_counted_by_the_player_that_they_name_and_later_ones_together() -> None:
+    scene = Scene()
+    asked = [{**ASKED, "player": "web/3.2.1"}, {**ASKED, "player": "web/3.2.1"}, ASKED, {**ASKED, "player": "tv/9"}]
+    tokens = [each["play"] for each in scene.ask(asked).json()["plays"]]
+    read = play_reader([PLAY_KEY])
+    assert [found.play.player for token in tokens if isinstance(found := read(token), ReadPlay)] == [
+        "web/3.2.1", "web/3.2.1", None, "tv/9",
+    ]  # fmt: skip
+    assert b'view_plays_signed_by_player_total{player="web/3.2.1"} 2.0' in scene.metrics.exposition()
+    assert scene.ask([{**ASKED, "player": f"app/{number}"} for number in range(PLAYERS_MAX)]).status_code == 200
+    text = scene.metrics.exposition().decode()
+    assert 'view_plays_signed_by_player_total{player="other"} 2.0' in text
+    assert text.count("view_plays_signed_by_player_total{") == PLAYERS_MAX + 1
 
 
 @pytest.mark.parametrize(
@@ -61,6 +77,9 @@ def test_one_play_or_many_are_signed_in_order() -> None:
         ({}, 422, "plays_invalid"),
         ({**ASKED, "video_id": "a b"}, 422, "plays_invalid"),
         ({**ASKED, "ad_views_max": 51}, 422, "plays_invalid"),
+        ({**ASKED, "player": "web"}, 422, "plays_invalid"),
+        ({**ASKED, "player": "web/1 2"}, 422, "plays_invalid"),
+        ({**ASKED, "player": "w" * 41 + "/1"}, 422, "plays_invalid"),
         ({**ASKED, "monetised": True}, 422, "plays_invalid"),
         ([ASKED, {}], 422, "plays_invalid"),
     ],

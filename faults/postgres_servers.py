@@ -35,14 +35,17 @@ class PostgresServer:
     process: Any = field(default=None)
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers; raise CommandError if it ends instead, NotInTimeError."""
         common = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "shared_buffers": "32MB"}
         settings = common | {"port": str(self.port)} | dict(self.settings)
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command = [str(_programs() / "postgres"), "-D", str(self.cluster), *options]
         log = self.cluster.parent / f"{self.cluster.name}.log"
         self.process = start(command, environ=_ENVIRON, log=log, account=account_of("postgres"))
-        until(lambda: self.ask("SELECT true"), 60, f"PostgreSQL answers on port {self.port}")
+        answered = f"PostgreSQL answers on port {self.port}"
+        until(lambda: self.ask("SELECT true") or self.process.poll() is not None, 60, answered)
+        if self.process.poll() is not None:
+            raise CommandError(f"PostgreSQL ended instead of answering: {log.read_text()[-800:]}", ExitCode.UNAVAILABLE)
 
     def kill(self) -> float:
         """Send SIGKILL to it and to every process of its sessions; return the instant."""
@@ -84,18 +87,18 @@ class PostgresPair:
 
 
 @contextmanager
-def postgres_pair(folder: Path, settings: Mapping[str, str]) -> Iterator[PostgresPair]:
+def postgres_pair(folder: Path, settings: Mapping[str, str] = {}) -> Iterator[PostgresPair]:
     """Start both with these settings and an empty database of `LOGIN`; end them."""
     primary_port, standby_port = some_free_ports(2)
     home = owned_folder(folder / "postgres", account_of("postgres"))
     primary = PostgresServer(primary_port, home / "primary", settings)
     standby = PostgresServer(standby_port, home / "standby", settings)
     try:
-        _initialise(primary.cluster)
+        initialise(primary.cluster)
         primary.start()
         primary.ask(f"CREATE ROLE {LOGIN} LOGIN CREATEDB CREATEROLE PASSWORD '{PASSWORD}'")
         primary.ask(f"CREATE DATABASE {LOGIN} OWNER {LOGIN}")
-        _copy(primary, standby.cluster)
+        copy(primary, standby.cluster, "--write-recovery-conf")
         standby.start()
         until(lambda: primary.ask("SELECT count(*) FROM pg_stat_replication"), 30, "the standby follows")
         primary.ask("ALTER SYSTEM SET synchronous_standby_names = '*'")
@@ -115,21 +118,29 @@ def url_of(ports: Sequence[int], *, user: str = LOGIN, database: str = LOGIN) ->
     return f"postgresql://{user}:{PASSWORD.replace(' ', '%20')}@{places}/{database}{wanted}"
 
 
-def _initialise(cluster: Path) -> None:
+def initialise(cluster: Path) -> None:
+    """Make the files of an empty server, whose superuser has `PASSWORD`."""
     password = private_file(cluster.parent / "password", PASSWORD, account_of("postgres"))
     words = ["--username=postgres", f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync"]
-    _run("initdb", f"--pgdata={cluster}", *words)
+    run_as_server("initdb", f"--pgdata={cluster}", *words)
 
 
-def _copy(primary: PostgresServer, cluster: Path) -> None:
+def copy(primary: PostgresServer, cluster: Path, *more: str) -> None:
+    """Make a base backup of a running server, with `more` options of `pg_basebackup`."""
     source = url_of([primary.port], user="postgres", database="")
-    _run("pg_basebackup", f"--pgdata={cluster}", f"--dbname={source}", "--write-recovery-conf", "--no-sync")
+    run_as_server("pg_basebackup", f"--pgdata={cluster}", f"--dbname={source}", "--no-sync", *more)
 
 
-def _run(program: str, *words: str) -> None:
+def run_as_server(program: str, *words: str) -> None:
+    """Run a program of PostgreSQL's server, or a script that uses them, by the server's account.
+
+    Raises:
+        CommandError: it fails; with what it said.
+    """
+    folder = _programs()
     done = subprocess.run(
-        [str(_programs() / program), *words],
-        env=_ENVIRON,
+        [str(folder / program), *words],  # an absolute path stays as it is
+        env={**_ENVIRON, "PATH": f"{folder}:{_ENVIRON['PATH']}"},
         cwd="/",
         capture_output=True,
         timeout=120,

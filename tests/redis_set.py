@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from faults.certificates import Authority, Certified
 from faults.redis_sets import Cluster, RedisSet
 from faults.waiting import until
 from jobs.child.accounts import account_of, owned_folder
@@ -14,7 +15,6 @@ from jobs.child.process import start
 from jobs.local_stack.ports import is_open, some_free_ports
 from jobs.local_stack.stack import temporary_folder
 from jobs.setup import programs
-from tests.certificates import Authority, Certified
 
 SAFE = ("--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction")
 Made = TypeVar("Made", bound=RedisSet)

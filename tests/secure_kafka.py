@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from faults.certificates import Authority
 from faults.waiting import until
 from jobs.child.accounts import account_of, owned_folder
 from jobs.child.process import start
@@ -18,7 +19,6 @@ from jobs.local_stack.probes import kafka_answers
 from jobs.local_stack.stack import temporary_folder
 from jobs.settings.state_home import PROJECT, state_home
 from jobs.setup import programs
-from tests.certificates import Authority
 
 USERS = ("admin", "collector", "speed", "batch", "operator", "producer-tv", "nobody")
 NAMES_BY_CERTIFICATE = "RULE:^CN=(.*)$/$1/,DEFAULT"

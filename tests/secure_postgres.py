@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from faults.certificates import Authority, Certified
 from faults.postgres_servers import LOGIN, PostgresPair, postgres_pair
 from jobs.child.accounts import account_of
 from jobs.local_stack.postgres_server import private_file
 from jobs.local_stack.stack import temporary_folder
 from jobs.settings.declared.servers import POSTGRES_URL
 from jobs.wiring.migrations import migrate
-from tests.certificates import Authority, Certified
 
 RULES = f"""
 hostssl {LOGIN} {LOGIN} 127.0.0.1/32 scram-sha-256 clientcert=verify-ca

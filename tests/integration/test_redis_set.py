@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from faults.certificates import Authority
 from faults.redis_sets import Cluster, RedisSet, SentinelSet
 from ingestion.contract.topics import PARTITION_COUNT
 from ingestion.contract.unavailable import UnavailableError
@@ -18,7 +19,6 @@ from speed_layer.chunk import Chunk, Span
 from speed_layer.redis_connection import connected_async
 from speed_layer.redis_segment_store import AsyncRedisSegmentReader, RedisSegmentStore
 from speed_layer.segments import Applied, Moved
-from tests.certificates import Authority
 from tests.redis_set import running, secure_cluster, secure_redis
 from tests.speed_fakes import FakeRecord
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from faults.certificates import Authority
 from ingestion.contract.event import Reason, RejectedEvent
 from ingestion.contract.topics import PARTITION_COUNT, TOPIC_CLOCK, TOPIC_DEAD_LETTERS, TOPIC_VIDEO_VIEWS
 from ingestion.contract.unavailable import UnavailableError
@@ -33,7 +34,6 @@ from speed_layer.chunk import Rejection
 from speed_layer.kafka_dead_letter_replay import KafkaDeadLetterReplay
 from speed_layer.kafka_dead_letters import KafkaDeadLetters
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
-from tests.certificates import Authority
 from tests.secure_kafka import SecureKafka, secure_kafka
 
 OF_A_USER = [

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from faults.certificates import Authority
 from ingestion.contract.brokers import Brokers
 from jobs.checkup.kafka_access import check_access
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.brokers import read_brokers
-from tests.certificates import Authority
 
 PREFIX = "VIEWLEDGER_KAFKA_"
 WITH_PASSWORD = {"SECURITY_PROTOCOL": "SASL_SSL", "USER": "speed", "PASSWORD": 'pass"word\\'}

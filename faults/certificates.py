@@ -1,4 +1,4 @@
-"""Certificates for a test: an authority of its own, and what it signs, as PEM files."""
+"""Certificates for servers of one's own: an authority, and what it signs, as PEM files."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -13,6 +13,7 @@ from billing.ports import CatalogueStore, SettledViews
 from billing.rating.rated_lines import settle_bill
 from billing.rating.rating import LeafCount, rate_period
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import counted
 
 _RUN = "./viewledger billing run"
 _BY_TIME = (Precondition.SETTLED, Precondition.TRAFFIC_JUDGED)
@@ -68,7 +69,7 @@ def work_through_the_night(
         if night.outcome == "estimated":
             found = estimate(period, views, catalogues)
             estimates.replace(period, found, views.version.version, order_of(period).calculated_at)
-            detail = f"{night.detail}; {len(found)} payees estimated"
+            detail = f"{night.detail}; {counted(len(found), 'payee')} estimated"
             night = NightOf(period, night.outcome, detail, estimates=tuple(found))
         nights.append(night)
     nights += [

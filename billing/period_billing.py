@@ -18,6 +18,7 @@ from billing.rating.rating import rate_period
 from billing.rating.remarks import Remarks, Unbilled, unbilled_of
 from billing.terms.suspense import SUSPENSE
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import counted
 from ingestion.contract.settled import ReviewedEvent
 
 Progress = Callable[[str], None]
@@ -138,7 +139,7 @@ def _reported(bills: Iterable[PayeeBill], progress: Progress) -> Iterator[PayeeB
     for count, bill in enumerate(bills, 1):
         yield bill
         if count % PAYEES_REPORTED == 0:
-            progress(f"{count:,} payees rated")
+            progress(f"{counted(count, 'payee')} rated")
 
 
 def place_of(event: ReviewedEvent) -> str:

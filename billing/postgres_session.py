@@ -15,7 +15,7 @@ from billing.errors import DatabaseRefusedError, RoleRefusedError, SchemaMissing
 from ingestion.contract.backoff import Backoff
 from ingestion.contract.postgres_transactions import own_settings
 from ingestion.contract.refusals import is_refusal
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import Part, UnavailableError, does_not_answer
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -84,13 +84,13 @@ def one_transaction(connect: Connect) -> Iterator["Cursor"]:
     except errors.InvalidParameterValue as error:
         raise SchemaMissingError("PostgreSQL does not have the roles of the ledger") from error
     except psycopg2.OperationalError as error:
-        raise UnavailableError(Part.POSTGRES, _sentence(error)) from error
+        raise does_not_answer(Part.POSTGRES, error) from error
     try:
         with connection.cursor() as cursor:
             yield cursor
         connection.commit()
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise UnavailableError(Part.POSTGRES, _sentence(error)) from error
+        raise does_not_answer(Part.POSTGRES, error) from error
     except errors.InsufficientPrivilege as error:
         raise RoleRefusedError(f"PostgreSQL refuses it to this login: {error.diag.message_primary}") from error
     except (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedFunction) as error:
@@ -166,9 +166,3 @@ def _cell(value: Cell) -> str:
     if value is None:
         return "\\N"
     return str(value) if isinstance(value, int) else value.isoformat()
-
-
-def _sentence(error: psycopg2.Error) -> str:
-    """Return the first line of PostgreSQL's message; it names host and port and never the password."""
-    text = str(error).strip().splitlines() or ["the connection was lost"]
-    return "PostgreSQL does not answer: " + re.sub(r"\s+", " ", text[0])

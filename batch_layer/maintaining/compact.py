@@ -12,6 +12,7 @@ from batch_layer.maintaining.same_counts import archive_differences, finish_and_
 from batch_layer.reconciling.reconcile import ReconcilePorts, known_differences
 from batch_layer.stages import Stages
 from batch_layer.versions.ports import StagedCounts
+from ingestion.contract.printable import counted
 from ingestion.contract.version import PublishedVersion
 
 
@@ -53,7 +54,10 @@ def compact(
     with stages.stage("files") as notes:
         before = ports.tables.files(base.snapshots)
         parts = chosen(before, ports.limits)
-        notes.append(f"{len(parts):,} days to compact, with {sum(each.debt for each in parts):,} files too many")
+        notes.append(
+            f"{counted(len(parts), 'day')} to compact, "
+            f"with {counted(sum(each.debt for each in parts), 'file')} too many"
+        )
         if not parts:
             return CompactionResult(base, before, before)
         known = known_differences(ports.reconcile.reconciliations, ports.reconcile.archive, base, keep=True)

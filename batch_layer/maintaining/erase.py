@@ -15,6 +15,7 @@ from batch_layer.reconciling.reconcile import ReconcilePorts, known_differences,
 from batch_layer.run.run_journal import begin_run
 from batch_layer.stages import Progress, Stages
 from batch_layer.versions.ports import StagedCounts
+from ingestion.contract.printable import counted
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -130,7 +131,7 @@ def _steps(
     # 2. The places in the log of what is to be removed.
     with stages.stage("choose") as notes:
         chosen = ports.tables.choose(base, order)
-        notes.append(f"{len(chosen.parts):,} days of the tables")
+        notes.append(f"{counted(len(chosen.parts), 'day')} of the tables")
         if not chosen.parts and order.viewer is not None:
             raise RefusedError(UNKNOWN_VIEWER)
         if order.viewer is not None:
@@ -143,7 +144,9 @@ def _steps(
         of_raw = {place: each.rows for place, each in removed.removed.get(RAW_EVENTS, {}).items()}
         of_archive = archive_differences(ports.reconcile, removed.archived, removed.replaced, of_raw)
         _refuse((*removed.differences, *of_archive))
-        notes.append(", ".join(f"{each.row_count:,} rows of {name}" for name, each in removed.contents.items()))
+        notes.append(
+            ", ".join(f"{counted(each.row_count, 'row')} of {name}" for name, each in removed.contents.items())
+        )
     # 4. The version holds fewer raw values, and counts the same. What left is recorded in its transaction.
     with stages.stage("publish") as notes:
         version = _version(ports, run_id, base, removed)

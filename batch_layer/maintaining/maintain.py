@@ -13,6 +13,7 @@ from batch_layer.maintaining.ports import Expiry, MaintenanceMetrics, TableUpkee
 from batch_layer.run.run_journal import begin_run
 from batch_layer.stages import Progress, Stages
 from batch_layer.versions.ports import VersionStore
+from ingestion.contract.printable import counted
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -130,7 +131,7 @@ def _steps(ports: MaintenancePorts, stages: Stages, run_id: str, current: Publis
     # 1. The record comes first: readers of an expired version are refused before anything of it is missing.
     with stages.stage("expire") as notes:
         expired = ports.expiry.expire(run_id)
-        notes.append(f"{len(expired):,} versions")
+        notes.append(counted(len(expired), "version"))
     # 2. What versions held is removed when those who still read it have finished.
     before = ports.clock() - ports.grace
     with stages.stage("tags") as notes:
@@ -139,17 +140,17 @@ def _steps(ports: MaintenancePorts, stages: Stages, run_id: str, current: Publis
     # 3. Iceberg keeps what any branch or tag needs, and removes the rest with its files.
     with stages.stage("snapshots") as notes:
         file_count = ports.tables.expire_snapshots(before)
-        notes.append(f"{file_count:,} files removed")
+        notes.append(f"{counted(file_count, 'file')} removed")
     # 4. Files of runs that were killed before their commit belong to no snapshot.
     with stages.stage("orphans") as notes:
         orphan_count = ports.tables.remove_orphans(ports.clock() - max(ORPHAN_AGE, ports.grace))
-        notes.append(f"{orphan_count:,} files removed")
+        notes.append(f"{counted(orphan_count, 'file')} removed")
     # 5. Counts of expired versions are joined before the next kept one, one transaction for each kept version.
     with stages.stage("counts") as notes:
         rolled_up_count = 0
         while ports.expiry.roll_up_next(before) is not None:
             rolled_up_count += 1
-        notes.append(f"joined before {rolled_up_count:,} versions")
+        notes.append(f"joined before {counted(rolled_up_count, 'version')}")
     return MaintenanceResult(
         run_id=run_id,
         version=current.version,

@@ -16,6 +16,7 @@ from batch_layer.reconciling.reconciliation import (
 )
 from batch_layer.stages import Progress
 from batch_layer.versions.ports import VersionStore
+from ingestion.contract.printable import counted
 from ingestion.contract.settled import BilledVideo
 from ingestion.contract.version import PublishedVersion
 
@@ -128,7 +129,7 @@ def _steps_of_change(ports: ReconcilePorts, change: VersionChange, compared: dic
     # The ledger was posted from older versions, which no run changes: the command compares it.
     # 1. Raw: the archived events against the records of their runs.
     compared["raw_events"], found = ports.changes.raw_events(change)
-    ports.progress("raw", f"{compared['raw_events']:,} events archived, {_text(found)}")
+    ports.progress("raw", f"{counted(compared['raw_events'], 'event')} archived, {_text(found)}")
     yield found
     # 2. Batch: every archived event was judged once, and the tally has gained as many.
     found = ports.changes.events(change)
@@ -136,7 +137,7 @@ def _steps_of_change(ports: ReconcilePorts, change: VersionChange, compared: dic
     yield found
     # 3. Served: what the videos have gained, by day, in total and as the API reads it.
     compared["videos"], found = ports.changes.videos(change)
-    ports.progress("served", f"{compared['videos']:,} videos changed, {_text(found)}")
+    ports.progress("served", f"{counted(compared['videos'], 'video')} changed, {_text(found)}")
     yield found
 
 
@@ -150,7 +151,7 @@ def _steps(
         return
     # 2. Raw: every row of the archive against the records of the runs.
     compared["raw_events"], found = ports.comparison.raw_events(version, days)
-    ports.progress("raw", f"{compared['raw_events']:,} events in the archive, {_text(found)}")
+    ports.progress("raw", f"{counted(compared['raw_events'], 'event')} in the archive, {_text(found)}")
     yield found
     # 3. Batch: every raw event was judged once, and the tally adds up.
     found = ports.comparison.events(version, days)
@@ -158,7 +159,7 @@ def _steps(
     yield found
     # 4. Served: the views of every video, from its events to the rows that the API reads.
     compared["videos"], found = ports.comparison.videos(version, days)
-    ports.progress("served", f"{compared['videos']:,} videos, {_text(found)}")
+    ports.progress("served", f"{counted(compared['videos'], 'video')}, {_text(found)}")
     yield found
     # 5. Billed: the postings against the version that they were posted from.
     billed = ports.ledger.billed(days)
@@ -166,7 +167,7 @@ def _steps(
     found = _billed_differences(ports, billed)
     if days is None:  # all periods are checked together, so it takes longer with each of them
         found += ports.ledger.paid_twice()
-    ports.progress("billed", f"{compared['billed_videos']:,} videos in the ledger, {_text(found)}")
+    ports.progress("billed", f"{counted(compared['billed_videos'], 'video')} in the ledger, {_text(found)}")
     yield found
 
 
@@ -181,4 +182,4 @@ def _billed_differences(ports: ReconcilePorts, billed: Sequence[BilledVideo]) ->
 
 
 def _text(differences: list[str]) -> str:
-    return f"{len(differences)} differences" if differences else "no difference"
+    return counted(len(differences), "difference") if differences else "no difference"

@@ -6,6 +6,7 @@ from batch_layer.run.run_journal import begin_run
 from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.run_result import RunResult
 from batch_layer.stages import Stages
+from ingestion.contract.printable import counted
 from ingestion.contract.unavailable import UnavailableError
 
 
@@ -33,7 +34,7 @@ def rebuild_once(ports: RunPorts) -> RunResult:
             decided = ports.decided_until(version)
             removals = ports.reconcile.reconciliations.removals_until(version.version)
             differences = ports.warehouse.differences_of_rebuild(version, decided, removals, run_id)
-            notes.append(f"version {version.version}: {len(differences)} differences")
+            notes.append(f"version {version.version}: {counted(len(differences), 'difference')}")
         if differences:
             raise DifferenceError(f"a rebuild of version {version.version} differs: {differences[0]}")
     except (BatchError, UnavailableError) as error:

@@ -22,6 +22,7 @@ from batch_layer.run.run_result import JudgedSoFar, RunResult
 from batch_layer.stages import Stages
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import counted
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion, contracts_after
 
@@ -92,15 +93,17 @@ def _steps(
     with stages.stage("cut") as notes:
         cut = cut_log(former)
         ranges = cut.end.ranges_since(cut.start)
-        notes.append(f"{sum(each.end - each.start for each in ranges):,} offsets in {len(ranges)} partitions")
+        notes.append(
+            f"{counted(sum(each.end - each.start for each in ranges), 'offset')} in {counted(len(ranges), 'partition')}"
+        )
         notes.extend(cut.notes)
         # 3. People's decisions until now are an input like the log, pinned here and by the version.
         before = ports.decided_until(former)
         accepted = newly_accepted(ports.decisions.accepted(), before.accepted, cut.end)
-        notes.extend([f"{len(accepted):,} late events accepted"] if accepted else [])
+        notes.extend([f"{counted(len(accepted), 'late event')} accepted"] if accepted else [])
         decisions, expiry = decisions_to_apply(ports, former, before)
-        notes.extend([f"{expiry.expired_count:,} groups of traffic expired"] if expiry.expired_count else [])
-        notes.extend([f"{len(decisions):,} groups of traffic decided"] if decisions else [])
+        notes.extend([f"{counted(expiry.expired_count, 'group')} of traffic expired"] if expiry.expired_count else [])
+        notes.extend([f"{counted(len(decisions), 'group')} of traffic decided"] if decisions else [])
     is_recatalogued = former is not None and ports.warehouse.has_newer_catalogue(former)
     # Days alone start a run, too: the log is settled past an instant of theirs.
     due = _due(ports, former.day_rules if former else {}, cut, judge_period)
@@ -135,14 +138,16 @@ def _add_part(
     with stages.stage("archive") as notes:
         archived = warehouse.archive(judged.branch, start, end)
         gap_count = sum(archived.archived.gaps_by_partition.values())
-        notes.append(f"{archived.archived.row_count:,} events")
-        notes.extend([f"{gap_count:,} offsets without a record"] if gap_count else [])
+        notes.append(counted(archived.archived.row_count, "event"))
+        notes.extend([f"{counted(gap_count, 'offset')} without a record"] if gap_count else [])
     with stages.stage("judge") as notes:
         # decisions wait for the last part: then every place is archived
         piece = warehouse.judge(archived, judged.accepted if is_last else (), judged.contracts)
-        notes.append(f"{len(piece.touched)} days touched, {piece.replaced_count:,} stored events changed")
+        notes.append(
+            f"{counted(len(piece.touched), 'day')} touched, {counted(piece.replaced_count, 'stored event')} changed"
+        )
         unknown_count, catalogue_count = piece.unknown_country_count, piece.catalogue_changed_count
-        notes.extend([f"{unknown_count:,} events name no known country and count under ZZ"] if unknown_count else [])
+        notes.extend([f"{counted(unknown_count, 'event')} under ZZ, without a known country"] if unknown_count else [])
         notes.extend([f"{catalogue_count:,} of them because the catalogue changed"] if catalogue_count else [])
     _add_derived(ports, stages, judged, piece)
 
@@ -162,7 +167,7 @@ def _judge_traffic(ports: RunPorts, stages: Stages, judged: JudgedSoFar, days: f
     warehouse, end = ports.warehouse, judged.cut.end
     with stages.stage("traffic") as notes:
         piece = warehouse.judge_traffic(warehouse.archive(judged.branch, end, end), days, min(judged.cut.watermarks))
-        notes.append(f"{len(days)} days judged, {piece.replaced_count:,} events changed")
+        notes.append(f"{counted(len(days), 'day')} judged, {counted(piece.replaced_count, 'event')} changed")
         judged.reasons_to_review += _newly_reviewed(judged.branch.rules, piece.rules, days)
         notes += [f"many more than usual, so all are for review: {each}" for each in judged.reasons_to_review]
     _add_derived(ports, stages, judged, piece, of="traffic")
@@ -178,7 +183,9 @@ def _judge_period(ports: RunPorts, stages: Stages, judged: JudgedSoFar, period: 
     warehouse, end = ports.warehouse, judged.cut.end
     with stages.stage("period") as notes:
         piece = warehouse.judge_period(warehouse.archive(judged.branch, end, end), period)
-        notes.append(f"{period}: {len(piece.findings)} findings, {piece.replaced_count:,} events changed")
+        notes.append(
+            f"{period}: {counted(len(piece.findings), 'finding')}, {counted(piece.replaced_count, 'event')} changed"
+        )
     judged.findings += [(period, each) for each in piece.findings]
     _add_derived(ports, stages, judged, piece, of="period")
 
@@ -189,7 +196,7 @@ def _decide_traffic(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> Non
     warehouse, end = ports.warehouse, judged.cut.end
     with stages.stage("decisions") as notes:
         piece = warehouse.decide_traffic(warehouse.archive(judged.branch, end, end), judged.decisions)
-        notes.append(f"{len(judged.decisions):,} groups, {piece.replaced_count:,} events changed")
+        notes.append(f"{counted(len(judged.decisions), 'group')}, {counted(piece.replaced_count, 'event')} changed")
     _add_derived(ports, stages, judged, piece, of="decisions")
 
 
@@ -269,7 +276,7 @@ def _note_of(found: Reconciliation | None) -> str:
     if found is None:
         return "nothing new to compare"
     compared = ", ".join(f"{count:,} {what}" for what, count in found.compared.items())
-    return f"{compared} compared, {len(found.differences)} differences"
+    return f"{compared} compared, {counted(len(found.differences), 'difference')}"
 
 
 def _ended(ports: RunPorts, run_id: str, state: str, stages: Stages, detail: Mapping[str, Any]) -> None:

@@ -49,3 +49,8 @@ def _may_be_shown(character: str) -> bool:
 
 def _is_seen(character: str) -> bool:
     return unicodedata.category(character)[0] not in "CZ" and character not in _BLANK_LETTERS
+
+
+def counted(count: int, one: str) -> str:
+    """Return a number with its noun, `1 event` or `1,234 events`; `one` is the singular, and takes an s."""
+    return f"{count:,} {one}" if abs(count) == 1 else f"{count:,} {one}s"

@@ -35,6 +35,9 @@ PART_NAMES: dict[Part, str] = {
 }
 """Part → its name for people, as a sentence begins with it."""
 
+_HINT = "\t"
+"""How a line begins in which PostgreSQL's client guesses at a reason."""
+
 
 class UnavailableError(Exception):
     """A part does not answer in time; the same call may work a moment later.
@@ -47,9 +50,11 @@ class UnavailableError(Exception):
         self.part = part
 
 
-def does_not_answer(part: Part, error: Exception) -> UnavailableError:
+def does_not_answer(part: Part, error: BaseException) -> UnavailableError:
     """Return the error for a part that does not answer, with the words of its client."""
-    return UnavailableError(part, f"{PART_NAMES[part]} does not answer ({one_line(error)})")
+    lines = (line for line in str(error).splitlines() if not line.startswith(_HINT))
+    reason = " ".join(" ".join(lines).split()) or type(error).__name__
+    return UnavailableError(part, f"{PART_NAMES[part]} does not answer ({reason})")
 
 
 def one_line(error: Exception) -> str:

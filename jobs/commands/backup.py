@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from batch_layer.errors import AtWorkError, BackupAtWorkError, DifferenceError
 from batch_layer.versions.postgres_versions import PostgresVersionStore
+from ingestion.contract.printable import counted
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -142,7 +143,7 @@ def _listed(
         folders.append(TableFolder(below(root, folder), f"{warehouse.permission(folder):o}"))
         copied += _copied(warehouse, root, [path], place=place)
         paths += tables.of(table)
-        _tell("tables", f"{table}: {len(paths):,} files in all")
+        _tell("tables", f"{table}: {counted(len(paths), 'file')} in all")
     return folders, paths, copied
 
 
@@ -168,7 +169,7 @@ def _copied(
             raise DifferenceError(f"{path} has {byte_count:,} bytes, and {there.byte_count:,} were copied")
         yield there
         if number % TOLD_EVERY == 0:
-            _tell("warehouse", f"{number:,} of {len(paths):,} files")
+            _tell("warehouse", f"{number:,} of {counted(len(paths), 'file')}")
 
 
 def _refuse_other_installation(earlier: Sequence[Manifest], state: DatabaseState, to: Path) -> None:
@@ -211,6 +212,7 @@ def _show(manifest: Manifest, place: BackupPlace, *, as_json: bool) -> None:
         return
     keys = ", ".join(f"{name} {' '.join(ids)}" for name, ids in sorted(manifest.keys.items())) or "none"
     print(
-        f"backup {manifest.backup_id} of {in_words(manifest.version)}: {len(manifest.files):,} files, {len(new):,} "
-        f"of them new, {manifest.byte_count / 1e6:,.1f} MB in all\nit needs these keys, which it does not hold: {keys}"
+        f"backup {manifest.backup_id} of {in_words(manifest.version)}: {counted(len(manifest.files), 'file')}, "
+        f"{len(new):,} of them new, {manifest.byte_count / 1e6:,.1f} MB in all\n"
+        f"it needs these keys, which it does not hold: {keys}"
     )

@@ -9,13 +9,13 @@ from batch_layer.run.upgrade import upgrade_once
 from batch_layer.versions.postgres_labels import labels
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.periods import Period
-from ingestion.contract.printable import escaped
+from ingestion.contract.printable import counted, escaped
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.batch_errors import errors_as_exit_codes
 from jobs.wiring.batch_run import attempt, do_run, open_ports
-from jobs.wiring.batch_settings import BatchSettings, RunSettings
+from jobs.wiring.batch_settings import RunSettings
 
 
 def run(*, attempts: int, begin_at_oldest: bool, judge_period: Period | None, as_json: bool) -> ExitCode:
@@ -29,9 +29,9 @@ def run(*, attempts: int, begin_at_oldest: bool, judge_period: Period | None, as
         print(f"nothing new since version {result.version}" if result.version else "nothing to count yet")
     else:
         print(
-            f"version {result.version}: {result.archived_count:,} events archived, "
-            f"{result.accepted_count:,} late ones accepted, {len(result.judged_days)} days "
-            f"judged, {result.changed_video_count:,} videos changed, settled until "
+            f"version {result.version}: {counted(result.archived_count, 'event')} archived, "
+            f"{result.accepted_count:,} late ones accepted, {counted(len(result.judged_days), 'day')} "
+            f"judged, {counted(result.changed_video_count, 'video')} changed, settled until "
             f"{result.settled_until:%Y-%m-%d %H:%M:%S} UTC"
         )
     if result.differences:
@@ -54,17 +54,18 @@ def upgrade(*, attempts: int, as_json: bool) -> ExitCode:
         print(f"the tables of version {result.version} have today's layout already")
     else:
         print(
-            f"version {result.version} has today's layout: {result.row_counts['raw_events']:,} events counted again, "
-            f"{result.changed_video_count:,} videos changed by the newest catalogue"
+            f"version {result.version} has today's layout: "
+            f"{counted(result.row_counts['raw_events'], 'event')} counted again, "
+            f"{counted(result.changed_video_count, 'video')} changed by the newest catalogue"
         )
     return ExitCode.OK
 
 
 def show_versions(*, limit: int, as_json: bool) -> ExitCode:
     """Print the newest published versions."""
-    chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
-    with errors_as_exit_codes(), closing(PostgresVersionStore(chosen.postgres_url)) as store:
-        found, named = store.versions(limit), labels(chosen.postgres_url)
+    url = settings.PostgresConnection.from_environ(settings.environment("PIPELINE")).url
+    with errors_as_exit_codes(), closing(PostgresVersionStore(url)) as store:
+        found, named = store.versions(limit), labels(url)
     for each in found:
         if as_json:
             day_rules = {str(day): rules.to_json() for day, rules in each.day_rules.items()}

@@ -14,13 +14,12 @@ from ingestion.contract.printable import escaped
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.wiring.batch_errors import errors_as_exit_codes
-from jobs.wiring.batch_settings import BatchSettings
 
 
 def run(*, limit: int, as_json: bool) -> ExitCode:
     """Print the newest runs, newest first."""
-    chosen = BatchSettings.from_environ(settings.environment("PIPELINE"))
-    with errors_as_exit_codes(), closing(PostgresVersionStore(chosen.postgres_url)) as store:
+    url = settings.PostgresConnection.from_environ(settings.environment("PIPELINE")).url
+    with errors_as_exit_codes(), closing(PostgresVersionStore(url)) as store:
         found = store.runs(limit)
     for each in found:
         if as_json:

@@ -10,6 +10,7 @@ from typing import Any
 
 from batch_layer.lake.tables import CLOSED_TABLES, OPEN_TABLES, TABLES
 from batch_layer.published.spark_parquet_export import ExportedTable, export_table
+from ingestion.contract.printable import counted
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -36,7 +37,7 @@ def run(*, version: int | None, as_of: datetime | None, to: Path, tables: str | 
         print(json.dumps(manifest))
     else:
         rows = sum(table["rows"] for table in manifest["tables"].values())
-        print(f"version {manifest['version']}: {rows:,} rows of {len(names)} tables in {to}")
+        print(f"version {manifest['version']}: {counted(rows, 'row')} of {len(names)} tables in {to}")
     return ExitCode.OK
 
 
@@ -80,7 +81,7 @@ def _exported(session: SqlSession, names: Sequence[str], folder: Path) -> dict[s
                 ExitCode.DIFFERENCE,
             )
         tables[name] = _described(name, exported)
-        print(f"export: {name}: {exported.row_count:,} rows", file=sys.stderr, flush=True)
+        print(f"export: {name}: {counted(exported.row_count, 'row')}", file=sys.stderr, flush=True)
     return {name: each for name, each in published.items() if name != "rows"} | {"tables": tables}
 
 

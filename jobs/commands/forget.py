@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from batch_layer.maintaining.erase import ErasureResult, erase_once
 from batch_layer.maintaining.ports import RemovalOrder
+from ingestion.contract.printable import counted
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -39,7 +40,7 @@ def run(*, viewer: str | None, user: str | None, actor: str, reason: str, attemp
     if as_json:
         print(json.dumps(asdict(result), default=str))
     else:
-        rows = ", ".join(f"{count:,} rows of {table}" for table, count in sorted(result.removed.items()))
+        rows = ", ".join(f"{counted(count, 'row')} of {table}" for table, count in sorted(result.removed.items()))
         print(
             f"version {result.version} is without them: {rows}; the first maintenance after "
             f"{result.files_gone_after:%Y-%m-%d %H:%M} UTC deletes their files"

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from batch_layer.maintaining.compaction import TableFiles
 from batch_layer.maintaining.erase import ErasureResult, retain_once
 from batch_layer.maintaining.maintain import MaintenanceResult, maintain_once
+from ingestion.contract.printable import counted
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.wiring.batch_errors import errors_as_exit_codes, refuse_differences
@@ -28,11 +29,11 @@ def run(*, attempts: int, as_json: bool) -> ExitCode:
         print(json.dumps(asdict(result) | {"retention": asdict(retained)}, default=str))
     else:
         print(
-            f"{sum(retained.removed.values()):,} rows of raw data and personal columns removed, "
-            f"{len(result.expired):,} versions expired, {result.dropped_tag_count:,} tags and "
-            f"{result.removed_file_count + result.orphan_count:,} files removed, counts joined before "
-            f"{result.rolled_up_count:,} versions, {len(result.compacted):,} days compacted "
-            f"({_file_count(result.files_before):,} → {_file_count(result.files_after):,} files); "
+            f"{counted(sum(retained.removed.values()), 'row')} of raw data and personal columns removed, "
+            f"{counted(len(result.expired), 'version')} expired, {counted(result.dropped_tag_count, 'tag')} and "
+            f"{counted(result.removed_file_count + result.orphan_count, 'file')} removed, counts joined before "
+            f"{counted(result.rolled_up_count, 'version')}, {counted(len(result.compacted), 'day')} compacted "
+            f"({_file_count(result.files_before):,} → {counted(_file_count(result.files_after), 'file')}); "
             f"version {result.version} is current"
         )
     for note in (*retained.notes, *result.notes):

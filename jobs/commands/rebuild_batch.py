@@ -7,6 +7,7 @@ from dataclasses import asdict
 from batch_layer.errors import DifferenceError
 from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run_result import RunResult
+from ingestion.contract.printable import counted
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.telemetry.figures_file import recorded_check
@@ -27,7 +28,7 @@ def run(*, attempts: int, as_json: bool) -> ExitCode:
     else:
         print(
             f"a rebuild of version {result.version} gives the same rows in every table: "
-            f"{result.row_counts['raw_events']:,} events in {seconds:.1f} s"
+            f"{counted(result.row_counts['raw_events'], 'event')} in {seconds:.1f} s"
         )
     return ExitCode.OK
 

@@ -10,6 +10,7 @@ from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliat
 from batch_layer.reconciling.reconcile import ReconcilePorts, published, reconcile_once
 from batch_layer.reconciling.reconciliation import Reconciliation
 from batch_layer.versions.postgres_versions import PostgresVersionStore
+from ingestion.contract.printable import counted
 from jobs import settings
 from jobs.exit_codes import ExitCode
 from jobs.wiring.batch_errors import errors_as_exit_codes, refuse_differences
@@ -41,8 +42,9 @@ def equal_text(result: Reconciliation) -> str:
     """Return what was compared and found equal, as one sentence."""
     scope = "" if result.days is None else f" of {', '.join(map(str, result.days))}"
     return (
-        f"version {result.version}: {result.compared['raw_events']:,} raw events{scope}, {result.compared['videos']:,} "
-        f"videos, {result.compared['billed_videos']:,} billed: archive = tables = served = ledger"
+        f"version {result.version}: {counted(result.compared['raw_events'], 'raw event')}{scope}, "
+        f"{counted(result.compared['videos'], 'video')}, "
+        f"{result.compared['billed_videos']:,} billed: archive = tables = served = ledger"
     )
 
 

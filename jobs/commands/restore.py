@@ -10,6 +10,7 @@ from batch_layer.errors import AtWorkError
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from billing.postgres_session import connector
 from billing.proof.postgres_rules import problems_of_rules
+from ingestion.contract.printable import counted
 from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
 from jobs.commands.billing.proof import RULES
@@ -95,7 +96,7 @@ def _refuse_changed(place: Path, manifest: Manifest) -> None:
         if (problem := problem_of(place, each)) is not None:
             raise CommandError(f"{problem}; nothing was restored", ExitCode.BAD_INPUT)
         if number % TOLD_EVERY == 0 or number == len(files):
-            _tell("hashes", f"{number:,} of {len(files):,} files are as they were")
+            _tell("hashes", f"{number:,} of {counted(len(files), 'file')} as they were")
 
 
 def _refuse_full_database(url: str) -> None:
@@ -133,7 +134,7 @@ def _warehouse_restored(warehouse: "SparkStoredFiles", place: Path, manifest: Ma
             target = f"{root}/{each.path.removeprefix(f'{WAREHOUSE}/')}"
             warehouse.store(place / each.path, target, modified_ms=each.modified_ms)
             if number % TOLD_EVERY == 0 or number == len(manifest.files):
-                _tell("warehouse", f"{number:,} of {len(manifest.files):,} files")
+                _tell("warehouse", f"{number:,} of {counted(len(manifest.files), 'file')}")
         yield
     except BaseException:
         if _is_empty(url):
@@ -169,6 +170,6 @@ def _show(manifest: Manifest, *, as_json: bool) -> None:
         print(json.dumps(document))
         return
     print(
-        f"restored from backup {manifest.backup_id}: {in_words(manifest.version)}, {len(manifest.files):,} files of "
-        f"the tables\n{NEXT}"
+        f"restored from backup {manifest.backup_id}: {in_words(manifest.version)}, "
+        f"{counted(len(manifest.files), 'file')} of the tables\n{NEXT}"
     )

@@ -47,9 +47,9 @@ def run(*, servers_only: bool, processes: str, beside: str | None) -> ExitCode:
         detached=True,
         tell=lambda text: print(f"up: {text}", file=sys.stderr, flush=True),
     )
-    for name, port in stack.ports.by_name().items():
-        if beside == OBSERVE or name not in OBSERVERS:
-            print(f"{name:<18}127.0.0.1:{port}")
+    observers = OBSERVERS if beside == OBSERVE else ()
+    for name, port in stack.ports.listening(processes=wanted, observers=observers).items():
+        print(f"{name:<18}127.0.0.1:{port}")
     print(f"settings for clients: {folder / 'stack.env'}")
     return ExitCode.OK
 

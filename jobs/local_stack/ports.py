@@ -6,7 +6,7 @@ import os
 import random
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -49,7 +49,25 @@ class Ports:
         """Return the ports as a mapping from part to number."""
         return asdict(self)
 
+    def listening(self, *, processes: Collection[str], observers: Collection[str]) -> dict[str, int]:
+        """Return the ports of the servers, and of those processes and observers that run."""
+        running = {*processes, *observers}
+        return {name: port for name, port in self.by_name().items() if _OWNERS.get(name, name) in running | _SERVERS}
 
+
+_OWNERS = {
+    "api_metrics": "api",
+    "collector_metrics": "collector",
+    "speed_metrics": "speed",
+    "batch_metrics": "batch",
+    "iceberg": "sql",
+}
+"""Port → the process that listens there, where it has another name."""
+_SERVERS = frozenset(
+    ("kafka", "kafka_controller", "redis", "postgres", "namenode", "namenode_http", "datanode", "datanode_ipc",
+     "datanode_http")
+)  # fmt: skip
+"""The ports that every stack listens on."""
 OFFSETS = (0, 1, 2, 10, 11, 12, 13, 14, 15, 16, 17, 18, 3, 4, 5, 6, 7, 30, 31, 32, 33, 34)
 """The offset of each port from the base: 17070 is the API, 17080 Kafka, 17083 PostgreSQL, 17100 Prometheus."""
 

@@ -14,6 +14,7 @@ import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from ingestion.contract.postgres_address import PostgresAddress
+from ingestion.contract.printable import counted
 from ingestion.contract.unavailable import Part, does_not_answer
 from jobs.child.process import bound_to_parent
 from jobs.errors import CommandError
@@ -132,7 +133,7 @@ def what_is_there(url: str) -> str | None:
                 if cursor.fetchone() == (None,):
                     continue
                 if count := _one(cursor, f"SELECT count(*) FROM {table} WHERE {condition}"):  # noqa: S608
-                    return f"{count:,} rows of {table}"
+                    return f"{counted(count, 'row')} of {table}"
     except psycopg2.OperationalError as error:
         raise does_not_answer(Part.POSTGRES, error) from error
     return None

@@ -19,7 +19,7 @@ from billing.errors import (
     UnknownNameError,
 )
 from ingestion.contract.requests import FileRefusedError, OpenAppealError
-from ingestion.contract.unavailable import Part, UnavailableError
+from ingestion.contract.unavailable import UnavailableError
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -73,8 +73,7 @@ def errors_as_exit_codes() -> Iterator[None]:
     except SchemaMissingError as error:
         raise CommandError(f"{error}; run `./viewledger migrate`", ExitCode.UNAVAILABLE) from error
     except UnavailableError as error:
-        remedy = "; check VIEWLEDGER_POSTGRES_URL and run the command again" if error.part is Part.POSTGRES else ""
-        raise CommandError(f"{error}{remedy}", ExitCode.UNAVAILABLE) from error
+        raise CommandError(str(error), ExitCode.UNAVAILABLE) from error
 
 
 def _listed(head: str, problems: Sequence[str]) -> str:

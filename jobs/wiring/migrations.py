@@ -18,6 +18,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from ingestion.contract.unavailable import Part, does_not_answer
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import PROJECT
@@ -107,7 +108,7 @@ def _connection(url: str) -> Iterator[Connection]:
         with engine.connect() as connection:
             yield connection
     except OperationalError as error:
-        raise _unavailable(error.orig) from error
+        raise _unavailable(error.orig or error) from error
 
 
 def _connect(url: str) -> Any:
@@ -187,10 +188,8 @@ def _failure(left: Sequence[Script], error: DBAPIError) -> str:
     return f"migration {name} failed and was undone: {_one_line(error.orig)}"
 
 
-def _unavailable(error: BaseException | None) -> CommandError:
-    return CommandError(
-        f"PostgreSQL refuses the connection ({_one_line(error)}); check VIEWLEDGER_POSTGRES_URL", ExitCode.UNAVAILABLE
-    )
+def _unavailable(error: BaseException) -> CommandError:
+    return CommandError(str(does_not_answer(Part.POSTGRES, error)), ExitCode.UNAVAILABLE)
 
 
 def _one_line(error: BaseException | None) -> str:

@@ -71,7 +71,7 @@ def test_an_account_that_no_bank_takes_keeps_its_payee_out_of_the_batch_and_the_
     for more in (("--preview",), ()):
         code, out, error = run(*CREATE, "EUR", *more)
         assert code == ExitCode.OK, error
-        assert "1 payments, 25.000000 EUR" in out
+        assert "1 payment, 25.000000 EUR" in out
         assert "left: payee bob: has a bank account (version 1) that no bank accepts: bic: not a BIC" in out
         assert "12345678" not in out
     batch_id = out.split()[1].rstrip(":")

@@ -146,7 +146,7 @@ def test_a_server_that_is_away_is_one_sentence_without_the_password() -> None:
     ledger = PostgresBooks(connector(f"postgresql://viewledger:secret@127.0.0.1:{port}/x"), sleep=lambda _: None)
     with pytest.raises(UnavailableError) as caught:
         post_bills(run_of(), BILLS, ledger)
-    assert str(caught.value).startswith("PostgreSQL does not answer: ")
+    assert str(caught.value).startswith("PostgreSQL does not answer (")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -284,7 +284,7 @@ def test_payouts_are_released_while_batch_runs_publish_if_everything_was_compare
         (
             "INSERT INTO billing.policies (kind, policy_version, first_on, document, content_hash, actor) SELECT kind, "
             "2, '2027-01-01', document, content_hash, 'eve' FROM billing.policies WHERE kind = 'counting'",
-            "1 rows of billing.policies",
+            "1 row of billing.policies",
         ),
     ],
 )

@@ -204,7 +204,7 @@ def test_a_file_that_decayed_in_the_place_is_copied_again(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("found", "stay"),
-    [(None, False), ("1 rows of published.versions", True), (CommandError("", ExitCode.FAILED), True)],
+    [(None, False), ("1 row of published.versions", True), (CommandError("", ExitCode.FAILED), True)],
 )
 def test_the_files_of_a_restore_that_fails_are_removed_only_if_the_database_is_certainly_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: object, stay: bool

@@ -28,7 +28,7 @@ from tests.batch_fakes import TOPIC, MemoryCatalogue
 from tests.fake_warehouse import DAY, FakeRun
 
 OF_A_PART = ["archive", "judge", "derive", "check", "contents"]
-OF_PUBLISHING = ["snapshots", "verdict_counts", "stage_counts", "tag", "finish"]
+OF_PUBLISHING = ["snapshots", "tally", "stage_counts", "tag", "finish"]
 AWAY = UnavailableError(Part.HDFS, "HDFS is away")
 
 
@@ -195,7 +195,7 @@ def test_days_that_are_due_are_judged_after_all_parts_and_published_with_them() 
     assert version.day_rules[DAY + timedelta(days=1)].seen == SeenTraffic(version.offsets, 0, version.settled_until)
     assert version.day_rules[DAY + timedelta(days=2)].seen is None
     assert (DAY + timedelta(days=1)).isoformat() in result.judged_days
-    assert "1 days judged, 2 events changed" in fake.line("traffic")
+    assert "1 day judged, 2 events changed" in fake.line("traffic")
 
 
 def test_a_month_that_can_be_billed_is_judged_as_a_whole_once_after_its_days() -> None:
@@ -213,7 +213,7 @@ def test_a_month_that_can_be_billed_is_judged_as_a_whole_once_after_its_days() -
     version = fake.versions.published[-1]
     assert {each.period for each in version.day_rules.values()} == {version.day_rules[DAY + timedelta(days=1)].period}
     assert [(number, period) for number, period, _ in fake.versions.findings] == [(version.version, november)]
-    assert f"{november}: 1 findings, 2 events changed" in fake.line("period")
+    assert f"{november}: 1 finding, 2 events changed" in fake.line("period")
     assert fake.last_entry().detail["findings"] == 1
     assert run(fake).state == "nothing_new"
 
@@ -280,7 +280,7 @@ def test_groups_are_noted_once_by_the_run_after_their_version_and_expire_into_a_
     assert (run(fake).state, run(fake).expiring_group_count) == ("nothing_new", 1)
     clock.now += timedelta(days=1)
     assert run(fake).state == "published"
-    assert "1 groups of traffic expired" in fake.line("cut")
+    assert "1 group of traffic expired" in fake.line("cut")
     assert fake.versions.published[-1].traffic_decisions == (TrafficDecision(group, TrafficOutcome.RELEASED),)
 
 

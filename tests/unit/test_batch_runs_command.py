@@ -3,9 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from batch_layer.stages import Stages
 from batch_layer.versions.ports import RunEntry
+from jobs.cli import main
 from jobs.commands.batch_runs import lines_of
+from jobs.exit_codes import ExitCode
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 RUN = RunEntry("run-7", "incremental", "published", 7, NOON, NOON + timedelta(seconds=41))
@@ -42,3 +46,13 @@ def test_a_run_of_an_earlier_release_and_one_that_goes_on_can_be_shown() -> None
     assert list(lines_of(replace(RUN, detail={"stage_seconds": {"cut": 1.0}})))[1] == "    cut 1.0 s"
     going_on = replace(RUN, state="running", version=None, ended_at=None)
     assert list(lines_of(going_on)) == ["run-7  2026-11-20 12:00:00  incremental  running"]
+
+
+@pytest.mark.parametrize("words", [["versions"], ["runs"], ["label", "1", "October"]])
+def test_what_reads_postgres_alone_needs_no_address_of_hdfs(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", "postgresql://nobody@127.0.0.1:9/nothing")
+    monkeypatch.delenv("VIEWLEDGER_HDFS_URL", raising=False)
+    assert main(["batch", *words]) == ExitCode.UNAVAILABLE
+    assert capsys.readouterr().err.startswith("viewledger: PostgreSQL does not answer (connection to server at")

@@ -197,8 +197,8 @@ def test_billing_again_changes_nothing_and_says_so_whatever_is_wrong_by_then() -
     first = billed(books, views)
     again = billed(books, FakeSettledViews(views.rows, EARLY, {"conflict": 3}, differences=["a file is gone"]))
     assert len(books.transactions) == 1
-    assert "1 payees posted" in billed_period_text(first)
-    assert "all 1 payees had been billed before; nothing was changed" in billed_period_text(again)
+    assert "1 payee posted" in billed_period_text(first)
+    assert "1 payee had been billed before; nothing was changed" in billed_period_text(again)
     document = billed_period_json(again)
     assert (document["posted_count"], document["replayed_count"], document["earned_micros"]) == (0, 1, 12_000)
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ingestion.contract.printable import is_name, is_printable, is_text
+from ingestion.contract.printable import counted, is_name, is_printable, is_text
 from jobs.telemetry.json_log import JsonLines
 
 NAMES = {
@@ -83,3 +83,13 @@ def test_a_log_line_steers_no_screen_and_is_always_one_line() -> None:
     assert line.isprintable()
     line.encode()
     assert json.loads(line)["reason"] == record.fields["reason"]
+
+
+def test_a_noun_follows_its_number() -> None:
+    assert [counted(number, "event") for number in (0, 1, 2, -1, 1_234)] == [
+        "0 events",
+        "1 event",
+        "2 events",
+        "-1 event",
+        "1,234 events",
+    ]

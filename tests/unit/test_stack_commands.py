@@ -11,7 +11,10 @@ from jobs import cli
 from jobs.commands.logs import last_lines, log_of, new_lines
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
+from jobs.local_stack.ports import fixed_ports
+from jobs.local_stack.servers import OPTIONAL_PROCESSES, PROCESSES
 from jobs.settings.stack_in_use import folder_in_use
+from jobs.setup.programs import OBSERVERS
 
 
 @pytest.fixture
@@ -134,3 +137,14 @@ def test_nothing_can_be_restarted_or_stopped_while_no_stack_runs(
     assert cli.main(["down"]) == ExitCode.OK
     assert "no local stack is running\n" in capsys.readouterr().err
     assert not (home / "local").exists()
+
+
+def test_ports_are_listed_of_what_runs_alone() -> None:
+    ports = fixed_ports({})
+    assert set(ports.listening(processes=("collector", "speed", "api"), observers=())) == {
+        *("api", "api_metrics", "collector", "collector_metrics", "speed_metrics"),
+        *("kafka", "kafka_controller", "redis", "postgres"),
+        *("namenode", "namenode_http", "datanode", "datanode_ipc", "datanode_http"),
+    }
+    assert ports.listening(processes=(*PROCESSES, *OPTIONAL_PROCESSES), observers=OBSERVERS) == ports.by_name()
+    assert "api" not in ports.listening(processes=(), observers=())

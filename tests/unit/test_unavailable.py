@@ -23,10 +23,8 @@ def test_every_part_has_a_name_for_people_that_can_begin_a_sentence() -> None:
 
 
 def test_the_words_of_a_client_stand_on_one_line_after_the_name_of_the_part() -> None:
-    refused = OSError("connection refused\n\tIs the server running?\n")
-    assert str(does_not_answer(Part.POSTGRES, refused)) == (
-        "PostgreSQL does not answer (connection refused Is the server running?)"
-    )
+    refused = OSError("connection\nrefused\n\tIs the server running?\n")
+    assert str(does_not_answer(Part.POSTGRES, refused)) == ("PostgreSQL does not answer (connection refused)")
     assert str(does_not_answer(Part.KAFKA, TimeoutError())) == "Kafka does not answer (TimeoutError)"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from billing.money import amount_text
 from billing.rating.backtest import Backtest, Change
 from billing.rating.traffic_backtest import Amount, TrafficBacktest
+from ingestion.contract.printable import counted
 from jobs.commands.billing.tables import aligned
 
 _MOVES_HEADER = ("now", "proposed", "events", "worth (estimate)", "released by a person", "confirmed by a person")
@@ -86,7 +87,7 @@ def _words(state: str) -> str:
 
 
 def _amount(amount: Amount, currency: str) -> str:
-    return f"{amount.event_count:,} events, worth {amount_text(amount.micros, currency)}"
+    return f"{counted(amount.event_count, 'event')}, worth {amount_text(amount.micros, currency)}"
 
 
 def _row(change: Change, currency: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from billing.payouts.payouts import EXECUTED
 from billing.payouts.postgres_bank_differences import bank_differences, unbooked_count
 from billing.payouts.postgres_bank_entries import PostgresBankEntries
 from billing.payouts.postgres_payouts import PostgresPayouts
+from ingestion.contract.printable import counted
 from ingestion.contract.requests import FileRefusedError
 from jobs.commands.billing.payouts import debtor_of
 from jobs.commands.billing.tables import aligned
@@ -79,7 +80,7 @@ def _import_movements(
         "differences": judged.differences,
     }
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(named.items())) or "nothing new"
-    head = f"{len(report.entries)} movements: {outcomes}"
+    head = f"{counted(len(report.entries), 'movement')}: {outcomes}"
     if report.pending_count:
         head += f"; {report.pending_count} are not booked yet: nothing follows from them"
     lines = [f"in suspense: {_sentence_of(each)}" for each in unknown[:SHOWN]]

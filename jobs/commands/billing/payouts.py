@@ -17,6 +17,7 @@ from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import MinimumOf, PostgresPayouts
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import no_payee, unknown_payees
+from ingestion.contract.printable import counted
 from ingestion.contract.requests import FileRefusedError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -46,7 +47,7 @@ def import_accounts(environ: Mapping[str, str], *, file: Path, actor: str, as_js
     new = PostgresPayouts(connect).import_accounts(list(accounts.values()), actor)
     document = {"account_count": len(accounts), "new_count": new}
     waits = "; each waits for a second person: `billing proposals list`" if new else ""
-    show(document, lambda: f"{len(accounts)} accounts read, {new} new or changed{waits}", as_json=as_json)
+    show(document, lambda: f"{counted(len(accounts), 'account')} read, {new} new or changed{waits}", as_json=as_json)
     return ExitCode.OK
 
 
@@ -78,7 +79,7 @@ def create_batch(
     }
     done = "would be paid" if preview else "instructed"
     total = amount_text(total_micros, currency)
-    head = f"batch {batch_id}: {len(items)} payments, {total} {done}" if items else "nothing to pay"
+    head = f"batch {batch_id}: {counted(len(items), 'payment')}, {total} {done}" if items else "nothing to pay"
     lines = [f"left: payee {payee_id}: {reason}" for payee_id, reason in left[:LEFT_SHOWN]]
     if len(left) > LEFT_SHOWN:
         lines.append(f"left: {len(left) - LEFT_SHOWN} more payees")
@@ -141,7 +142,7 @@ def write_file(
         raise CommandError(f"{out} cannot be written ({error.strerror})", ExitCode.BAD_INPUT) from error
     total = amount_text(found.amount_micros, found.currency)
     document = {"batch_id": found.batch_id, "item_count": len(found.items), "amount_micros": found.amount_micros}
-    show(document, lambda: f"{out}: {len(found.items)} payments, {total}", as_json=as_json)
+    show(document, lambda: f"{out}: {counted(len(found.items), 'payment')}, {total}", as_json=as_json)
     return ExitCode.OK
 
 

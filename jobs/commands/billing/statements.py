@@ -14,6 +14,7 @@ from billing.money import amount_text
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_payees import check_payees
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import counted
 from jobs.commands.billing.statement_tables import statement_json, statement_text
 from jobs.commands.billing.tables import aligned
 from jobs.errors import CommandError
@@ -99,7 +100,7 @@ def approve(
     later = "" if posted else "; the next billing run posts them, at the latest `billing nightly`"
     if posted and count < len(approved):
         later = "; a restatement is posted as a whole, when none of its statements waits"
-    show(document, lambda: f"{len(approved)} statements approved, {count} posted{later}", as_json=as_json)
+    show(document, lambda: f"{counted(len(approved), 'statement')} approved, {count} posted{later}", as_json=as_json)
     return ExitCode.OK
 
 
@@ -121,7 +122,7 @@ def void(
             ExitCode.REFUSED,
         )
     _refuse_nothing(voided, period, payee, "in review or held")
-    show({"voided_count": len(voided)}, lambda: f"{len(voided)} statements voided", as_json=as_json)
+    show({"voided_count": len(voided)}, lambda: f"{counted(len(voided), 'statement')} voided", as_json=as_json)
     return ExitCode.OK
 
 
@@ -131,7 +132,7 @@ def review(
 ) -> ExitCode:
     """Put held statements into review, from where they can be approved."""
     moved = _move(environ, period, payee, "held", Move("in_review", actor, reason))
-    show({"in_review_count": len(moved)}, lambda: f"{len(moved)} statements are in review", as_json=as_json)
+    show({"in_review_count": len(moved)}, lambda: f"{counted(len(moved), 'statement')} in review now", as_json=as_json)
     return ExitCode.OK
 
 

@@ -7,6 +7,7 @@ from billing.books.book_ports import LedgerTotals
 from billing.money import amount_text
 from billing.period_billing import BilledPeriod
 from billing.rating.rated_lines import EVENTS
+from ingestion.contract.printable import counted
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
@@ -161,8 +162,8 @@ def _headline(billed: BilledPeriod) -> str:
         return f"period {period}: dry run, nothing posted; {summary.new_count} new statements, {unchanged}"
     if summary.new_count or summary.posted_count or not summary.unchanged_count:
         waiting = summary.state_counts["held"] + summary.state_counts["in_review"]
-        return f"period {period}: {summary.posted_count} payees posted, {waiting} waiting, {unchanged}"
-    return f"period {period}: all {summary.unchanged_count} payees had been billed before; nothing was changed"
+        return f"period {period}: {counted(summary.posted_count, 'payee')} posted, {waiting} waiting, {unchanged}"
+    return f"period {period}: {counted(summary.unchanged_count, 'payee')} had been billed before; nothing was changed"
 
 
 def _short(name: str) -> str:

@@ -16,7 +16,7 @@ from batch_layer.lake.content import Content, Place
 from batch_layer.lake.tables import TRAFFIC_OUTCOMES
 from batch_layer.reconciling.ports import NotedGroups
 from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
-from batch_layer.versions.day_changes import DayChange, InvalidChange
+from batch_layer.versions.day_changes import DayChange, InvalidChange, TallyRow
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.counting import Received, VideoFacts
@@ -117,6 +117,7 @@ class MemoryVersions:
         self.files: dict[str, tuple[int, ArchivedFile]] = {}
         self.replaced: dict[str, int] = {}
         self.removals: dict[int, Removal] = {}
+        self.tallies: dict[int, list[TallyRow]] = {}
         self.findings: list[tuple[int, Period, TrafficFinding]] = []
         self.found: list[tuple[str, Reconciliation]] = []
         self.journal: dict[str, RunEntry] = {}
@@ -162,6 +163,7 @@ class MemoryVersions:
         replaced: Collection[str] = (),
         removal: Removal | None = None,
         findings: Collection[tuple[Period, TrafficFinding]] = (),
+        tally: Collection[TallyRow] | None = None,
     ) -> None:
         if version.version != len(self.published) + 1:
             raise RefusedError(f"version {version.version} does not follow {len(self.published)}")
@@ -189,6 +191,8 @@ class MemoryVersions:
         self.replaced |= dict.fromkeys(replaced, version.version)
         self.removals |= {version.version: removal} if removal else {}
         self.findings += [(version.version, *each) for each in findings]
+        tally_before = self.tallies[version.version - 1] if version.version > 1 else []
+        self.tallies[version.version] = sorted(tally_before if tally is None else tally)
         entry = self.journal[version.run_id]
         self.journal[version.run_id] = replace(entry, state="published", version=version.version, detail=dict(detail))
 

@@ -15,6 +15,7 @@ from batch_layer.lake.content import Content, Place
 from batch_layer.reconciling.reconcile import ReconcilePorts
 from batch_layer.run.ports import ArchivedPiece, Branch, Decided, DerivedPiece, JudgedPiece, PieceContents
 from batch_layer.run.run_ports import RunPorts
+from batch_layer.versions.day_changes import TallyRow
 from batch_layer.versions.ports import StagedCounts, Staging, VideoCount
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.day_traffic import TrafficOutcome
@@ -181,9 +182,9 @@ class FakeWarehouse:
         self._step("snapshots")
         return dict.fromkeys(TABLES, branch.row_counts["events"])
 
-    def verdict_counts(self, branch: Branch) -> Mapping[str, int]:
-        self._step("verdict_counts")
-        return {"counted": self.views}
+    def tally(self, branch: Branch) -> Sequence[TallyRow]:
+        self._step("tally")
+        return [TallyRow(NOON.date(), "counted", "", self.views)]
 
     def stage_counts(self, branch: Branch) -> StagedCounts:
         self._step("stage_counts")

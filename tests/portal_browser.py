@@ -32,6 +32,12 @@ CUT_CAPTIONS = """[...document.querySelectorAll(".scroll caption")].filter((capt
 ).map((caption) => caption.textContent)"""
 
 
+UNMARKED_TABLES = """[...document.querySelectorAll(".scroll")].filter((box) =>
+  box.scrollWidth > box.clientWidth && !getComputedStyle(box).backgroundImage.includes("gradient")
+).map((box) => box.getAttribute("aria-label"))"""
+"""Tables that are wider than their box, without the shadow on the edge beyond which there is more."""
+
+
 def looked_at(page: Page, name: str, heading: str) -> None:
     """The page of a heading fits its window, passes the accessibility checks, and is kept as a picture."""
     expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
@@ -41,6 +47,7 @@ def looked_at(page: Page, name: str, heading: str) -> None:
     assert viewport is not None
     assert width <= viewport["width"], f"{name} is wider than its window"
     assert page.evaluate(CUT_CAPTIONS) == [], f"{name}: a caption ends beyond what is seen of its table"
+    assert page.evaluate(UNMARKED_TABLES) == [], f"{name}: nothing shows that a table goes on beside the window"
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     if folder := os.environ.get("VIEWLEDGER_SCREENSHOTS"):

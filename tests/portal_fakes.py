@@ -53,6 +53,7 @@ from serving_layer.problems.problems import refused
 from serving_layer.request.parameters import is_number
 from serving_layer.routes.http_live import LiveLimits, LiveStreams
 from serving_layer.routes.http_proofs import Proofs
+from tests.portal_data_fakes import FakeData
 from tests.portal_finance_fakes import FakeFinance
 from tests.portal_traffic_fakes import FakeReviews
 
@@ -114,7 +115,7 @@ class FakePorts:
 
     def __init__(self) -> None:
         self.away: set[str] = set()
-        self.reviews = FakeReviews(self.away)
+        self.reviews, self.data = FakeReviews(self.away), FakeData(self.away)
         self.rows = {_id(who): _statement(who, _id(who)) for who in ("ann", "bob")}
         self.rows[WAITING] = _in_state(_statement("ann", WAITING), "in_review", "above the limit")
         self.missing = Part.REDIS
@@ -472,8 +473,9 @@ def fake_portal(
     proofs = Proofs(FakeProofs(ports), FakeProofs(ports), ThreadPoolExecutor(1))
     live = LiveStreams(LiveLimits(poll_seconds=0.01, lifetime_seconds=live_seconds))
     return Portal(
-        fake_guard(), sessions, ports, ports, ports, ports, FakeFinance(ports.away), proofs, ports, live, provider,
-        version=lambda: VERSION, missing_part=lambda complete: None if complete else ports.missing,
+        fake_guard(), sessions, ports, ports, ports, ports, FakeFinance(ports.away), ports.data, proofs,
+        ports, live, provider, version=lambda: VERSION,
+        missing_part=lambda complete: None if complete else ports.missing,
         reviews=ports.reviews, traffic=ports.reviews, now=now,
     )  # fmt: skip
 

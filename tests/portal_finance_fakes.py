@@ -17,9 +17,12 @@ from serving_layer.portal.finance_records import (
     WaitingPage,
     WaitingRow,
 )
+from serving_layer.portal.funnel_records import ChangeRow, MoneyRow, MonthFunnel, StageRow
 
 SEPTEMBER, OCTOBER, NOVEMBER = (Period.parse(f"2026-{month:02d}") for month in (9, 10, 11))
 COUNTED_AT = datetime(2026, 11, 25, 3, tzinfo=UTC)
+_MONTHS = (NOVEMBER, OCTOBER, SEPTEMBER)
+_NOT_COUNTED = dict.fromkeys(("conflict", "late_event", "traffic_group"))
 CLEAN = ("suspense", "settled", "judged", "terms", "overlaps", "holds", "appeals")
 
 
@@ -63,6 +66,54 @@ class FakeFinance:
             ),
             payments=(SumRow("settled", "EUR", 12, 5_000_000),),
             periods=_PERIODS,
+        )
+
+    def funnel(self, period: Period | None) -> MonthFunnel:
+        self._needs_postgres()
+        if period == NOVEMBER:
+            return MonthFunnel(NOVEMBER, 7, COUNTED_AT, False, (), (), OCTOBER, (), _NOT_COUNTED, (), (), (), _MONTHS)
+        if period not in (None, OCTOBER):
+            return MonthFunnel(period, None, None, False, (), (), None, (), _NOT_COUNTED, (), (), (), _MONTHS)
+        events = (
+            StageRow("received", 1_250_000, {}),
+            StageRow("accepted", 1_246_000, {"rejected": 4_000}),
+            StageRow("counted", 1_199_042, {"duplicate": 46_000, "conflict": 575, "late_review": 383}),
+            StageRow("valid", 1_150_042, {"invalid_traffic": 49_000}),
+            StageRow("billable", 980_000, {"not_billable": 170_042}),
+        )
+        usd = MoneyRow(
+            currency="USD",
+            statement_count=1_054,
+            billable_views=990_000,
+            earned_micros=9_876_543_210_000,
+            tax_micros=876_543_210_000,
+            payable_micros=9_000_000_000_000,
+            waiting_micros=26_442_000,
+            held_micros=73_558_000,
+            suspense_micros=900_000_000,
+            due_micros=1_999_000_000_000,
+            paid_micros=7_000_000_000_000,
+            restated_count=2,
+            restated_micros=-1_250_000,
+        )
+        changes = (
+            ChangeRow("ann", "Ann's <b>walks</b>", "USD", "s-ann-09", "s-ann-10", 5_000_000, 34_572_000, 2_000, 13_800),
+            ChangeRow("bob", "", "USD", "s-bob-09", None, 12_000_000, 0, 4_800, 0),
+        )
+        return MonthFunnel(
+            period=OCTOBER,
+            version=7,
+            settled_until=COUNTED_AT,
+            is_tallied=True,
+            events=events,
+            money=(usd,),
+            before=SEPTEMBER,
+            changes=changes,
+            waiting={"conflict": 575, "late_event": None, "traffic_group": 1},
+            holds=(SumRow("pending", "USD", 1, 500_000),),
+            suspense=(SumRow("suspense:unattributed", "USD", 0, 900_000_000),),
+            payments=(SumRow("settled", "EUR", 12, 5_000_000), SumRow("returned", "EUR", 1, 400_000)),
+            periods=_MONTHS,
         )
 
     def _quiet(self, period: Period) -> ClosingMonth:

@@ -47,12 +47,6 @@ def whole(events: DataFrame, aggregate: Aggregate) -> DataFrame:
     return _summed(_cells(events, aggregate, 1), aggregate)
 
 
-def verdict_counts(tally_rows: DataFrame) -> dict[str, int]:
-    """Return how many events of a tally got which verdict."""
-    rows = tally_rows.groupBy("verdict").agg(F.sum("event_count").alias("event_count")).collect()
-    return {row.verdict: row.event_count for row in rows}
-
-
 def rejected_events(decoded: DataFrame, raw: DataFrame) -> DataFrame:
     """Return the rejected among newly decoded events, with their untouched bytes."""
     rejected = decoded.where("verdict = 'rejected'").select("partition", "offset", "event_id", "reasons")

@@ -13,6 +13,7 @@ from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.ports import Archived
 from batch_layer.archive.removals import Removals
 from batch_layer.gate.ports import GateReport
+from batch_layer.versions.day_changes import TallyRow
 from batch_layer.versions.ports import StagedCounts
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
@@ -167,8 +168,8 @@ class Warehouse(Protocol):
     def snapshots(self, branch: Branch) -> Mapping[str, int]:
         """Return the newest snapshot of every table of the branch."""
 
-    def verdict_counts(self, branch: Branch) -> Mapping[str, int]:
-        """Return verdict → events, over all archived events; they add up to the events received."""
+    def tally(self, branch: Branch) -> Sequence[TallyRow]:
+        """Return how many archived events of each day have which verdict; they add up to the events received."""
 
     def stage_counts(self, branch: Branch) -> StagedCounts:
         """Store the counts that differ from the base version, by video and by video and day, for `publish`."""

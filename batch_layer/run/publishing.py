@@ -1,8 +1,11 @@
 """Make what a run has judged the published version."""
 
+from collections import Counter
+
 from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.run_result import JudgedSoFar, RunResult
 from batch_layer.stages import Stages
+from ingestion.contract.printable import counted
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -30,7 +33,10 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
             event_contracts=judged.contracts,
             attesting_keys=branch.attesting_keys,
         )
-        verdicts = dict(warehouse.verdict_counts(branch))
+        tally = warehouse.tally(branch)
+        verdicts = Counter[str]()
+        for row in tally:
+            verdicts[row.verdict] += row.events
         # 7. The tag keeps the snapshots; the pointer makes them the version, in one transaction with the counts.
         staged = warehouse.stage_counts(branch)
         warehouse.tag(version.version, version.snapshots)
@@ -49,8 +55,8 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
             "verdicts": verdicts,
             "notes": list(notes),
         }
-        ports.versions.publish(version, staged, detail, judged.files, findings=judged.findings)
-        report.append(f"version {version.version}, {staged.video_count:,} videos changed")
+        ports.versions.publish(version, staged, detail, judged.files, findings=judged.findings, tally=tally)
+        report.append(f"version {version.version}, {counted(staged.video_count, 'video')} changed")
         # 8. From here on the version is published. The next run repairs what fails now.
         notes += _after_publishing(ports, version)
     return RunResult(

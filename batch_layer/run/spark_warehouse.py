@@ -16,7 +16,7 @@ from batch_layer.archive.spark_archive import RecordSource, append_raw, verify_a
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
 from batch_layer.judging.batch_keys import BatchKeys
-from batch_layer.judging.spark_aggregates import changed_cells, last_totals, rejected_events, verdict_counts
+from batch_layer.judging.spark_aggregates import changed_cells, last_totals, rejected_events
 from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_facts import catalogue_of, policies_of
 from batch_layer.judging.spark_traffic_groups import groups_of, undisturbed
@@ -45,8 +45,9 @@ from batch_layer.run.spark_events_part import EventJudges
 from batch_layer.run.spark_rebuild import Recount
 from batch_layer.run.spark_rewrite import rewritten
 from batch_layer.run.spark_traffic_part import TrafficJudges
+from batch_layer.versions.day_changes import TallyRow
 from batch_layer.versions.ports import StagedCounts, Staging
-from batch_layer.versions.spark_day_changes import day_changes, invalid_changes
+from batch_layer.versions.spark_day_changes import day_changes, invalid_changes, tally_by_day
 from batch_layer.versions.spark_staging import stage
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
@@ -218,9 +219,9 @@ class SparkWarehouse:
         return self.tables.heads(branch_of(branch.run_id))
 
     @translated
-    def verdict_counts(self, branch: Branch) -> dict[str, int]:
+    def tally(self, branch: Branch) -> list[TallyRow]:
         """See the port."""
-        return verdict_counts(self._on(branch).read(TALLY))
+        return tally_by_day(self._on(branch).read(TALLY))
 
     @translated
     def stage_counts(self, branch: Branch) -> StagedCounts:

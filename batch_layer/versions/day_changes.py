@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
 
 SAMPLES_MAX = 3
 
@@ -30,6 +32,16 @@ class InvalidChange:
     events: int
     sample_event_ids: Sequence[str]
     """Ids of at most `SAMPLES_MAX` events that have become invalid."""
+
+
+class TallyRow(NamedTuple):
+    """How many events of an event day (UTC) have a verdict; all rows of a version add up to its events received."""
+
+    event_day: date
+    verdict: str
+    reason: str
+    """Code of the first reason of rejected events and invalid traffic; empty for others."""
+    events: int
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.removals import Removal
-from batch_layer.versions.day_changes import DayChange, InvalidChange
+from batch_layer.versions.day_changes import DayChange, InvalidChange, TallyRow
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.periods import Period
 from ingestion.contract.traffic_findings import TrafficFinding
@@ -103,10 +103,13 @@ class VersionStore(Protocol):
         replaced: Collection[str] = (),
         removal: Removal | None = None,
         findings: Collection[tuple[Period, TrafficFinding]] = (),
+        tally: Collection[TallyRow] | None = None,
     ) -> None:
         """Publish in one transaction: the version, the run's staged rows, its files, the pointer, the run's end.
 
         `findings`: what the rules of periods found, which the days of the version pin.
+
+        `tally`: of all events of the version; None: it is that of the version before.
 
         `replaced`: files of raw events whose rows are now in those that were archived, or were removed by `removal`.
 

@@ -15,9 +15,12 @@ from batch_layer.archive.removals import Removal
 from batch_layer.errors import PooledError, RefusedError
 from batch_layer.lake.postgres_connection import connected
 from batch_layer.lake.postgres_errors import translated
+from batch_layer.versions.day_changes import TallyRow
 from batch_layer.versions.ports import RunEntry, StagedCounts
 from batch_layer.versions.postgres_copy import copy_rows
 from batch_layer.versions.postgres_findings import store_findings
+from batch_layer.versions.postgres_on_record import put_on_record, record_removal
+from batch_layer.versions.postgres_tally import store_tally
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
@@ -139,6 +142,7 @@ class PostgresVersionStore:
         replaced: Collection[str] = (),
         removal: Removal | None = None,
         findings: Collection[tuple[Period, TrafficFinding]] = (),
+        tally: Collection[TallyRow] | None = None,
     ) -> None:
         """See the port."""
         with translated(), self._connection, self._connection.cursor() as cursor:
@@ -151,9 +155,11 @@ class PostgresVersionStore:
                 )
                 _take_staged(cursor, version, staged)
                 store_findings(cursor, version.version, findings)
-                _put_on_record(cursor, version.version, archived)
+                if tally is not None:
+                    store_tally(cursor, version.version, tally)
+                put_on_record(cursor, version.version, archived)
                 if removal is not None:
-                    _record_removal(cursor, version.version, removal)
+                    record_removal(cursor, version.version, removal)
                 gone = ((path, version.version) for path in replaced)
                 copy_rows(cursor, "published.replaced_files (path, version)", gone)
                 cursor.execute(
@@ -207,39 +213,6 @@ def _take_staged(cursor: Cursor, version: PublishedVersion, staged: StagedCounts
                 "nothing was published, run it again",
             )
     cursor.execute(_DROP_STAGED)
-
-
-def _put_on_record(cursor: Cursor, version: int, archived: Mapping[str, ArchivedFile]) -> None:
-    files = (
-        (path, version, each.status.byte_count, each.status.modified_at.isoformat()) for path, each in archived.items()
-    )
-    copy_rows(cursor, "published.archived_files (path, version, byte_count, modified_at)", files)
-    hours = (
-        (path, place.partition, place.hour.isoformat(), content.row_count, content.text)
-        for path, each in archived.items()
-        for place, content in each.hours.items()
-    )
-    copy_rows(cursor, "published.archived_hours (path, partition, received_hour, row_count, content_hash)", hours)
-
-
-def _record_removal(cursor: Cursor, version: int, removal: Removal) -> None:
-    rows = [
-        (table, place.partition, place.hour.isoformat(), each.rows.row_count, each.rows.text, each.offsets.text)
-        for table, places in sorted(removal.removed.items())
-        for place, each in sorted(places.items())
-    ]
-    cursor.execute(
-        "INSERT INTO published.removals (version, kind, before_on, actor, reason, removed) "
-        "VALUES (%s, %s, %s, %s, %s, %s)",
-        (
-            version,
-            "viewer" if removal.before is None else "retention",
-            removal.before,
-            removal.actor,
-            removal.reason,
-            json.dumps(rows),
-        ),
-    )
 
 
 def _row(version: PublishedVersion) -> tuple[object, ...]:

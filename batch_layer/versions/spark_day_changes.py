@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.lake.aggregates import BY_VIDEO_DAY
 from batch_layer.lake.reason_sql import CLASS_OF_REASON
-from batch_layer.versions.day_changes import SAMPLES_MAX
+from batch_layer.versions.day_changes import SAMPLES_MAX, TallyRow
 
 _CELL = ("quarter", "country", "device_type")
 _MEASURES = tuple(BY_VIDEO_DAY.measures)
@@ -42,6 +42,12 @@ def invalid_changes(changed: Sequence[tuple[DataFrame, DataFrame]]) -> DataFrame
     day = F.date_format("event_day", "yyyy-MM-dd").alias("event_day")
     rows = reduce(DataFrame.unionByName, signed)
     return rows.groupBy("video_id", day, "invalid_class").agg(*sums).where("events <> 0")
+
+
+def tally_by_day(tally_rows: DataFrame) -> list[TallyRow]:
+    """Return how many events of each day of a tally got which verdict, and why."""
+    rows = tally_rows.groupBy("event_day", "verdict", "reason").agg(F.sum("event_count").alias("events"))
+    return [TallyRow(*row) for row in rows.where("events <> 0").collect()]
 
 
 def _invalid(events: DataFrame, sign: int) -> DataFrame:

@@ -27,6 +27,7 @@ from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_visit import Portal
 from serving_layer.portal.ports import IdentityProvider
+from serving_layer.portal.postgres_data import PostgresData
 from serving_layer.portal.postgres_ended_sessions import PostgresEndedSessions
 from serving_layer.portal.postgres_operations import PostgresOperations
 from serving_layer.problems.problems import refused
@@ -102,6 +103,7 @@ def routes_of_portal(
             earnings=PayeeEarnings(postgres_url),
             actions=books,
             finance=PortalFinance(postgres_url, timedelta(hours=ALLOWED_LATENESS_HOURS.read(environ))),
+            data=PostgresData(postgres_url),
             proofs=shared.proofs,
             operator=OperatorServices(operations, environ),
             version=lambda: shared.reader.version,

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from billing.books.months import PeriodWaits, StateSum, WaitingCount
 from billing.books.postgres_books import PostgresBooks
+from billing.books.postgres_funnel import PostgresFunnel
 from billing.books.postgres_waiting import PostgresWaiting
 from billing.closing import Check, checks_of, forecast, steps_of
 from billing.nightly import left_out, months_to_do
@@ -27,6 +28,7 @@ from serving_layer.portal.finance_records import (
     WaitingPage,
     WaitingRow,
 )
+from serving_layer.portal.funnel_records import ChangeRow, MoneyRow, MonthFunnel, StageRow
 
 SHOWN_MAX = 500
 
@@ -42,6 +44,7 @@ class PortalFinance:
         self._now = now
         self._books = PostgresBooks(connect)
         self._months = PostgresMonths(connect)
+        self._funnel = PostgresFunnel(connect)
         self._waiting = PostgresWaiting(connect)
         self._listings = PostgresListings(connect)
 
@@ -62,6 +65,31 @@ class PortalFinance:
             statements=_sums(figures.statements),
             payments=_sums(figures.payments),
             periods=period_rows(billed, unbilled, self._months.waiting(), waiting),
+        )
+
+    def funnel(self, period: Period | None) -> MonthFunnel:
+        """See the port."""
+        billed, waiting = self._books.billed_periods(), self._waiting.counts()
+        unbilled = unbilled_periods(self._now().date(), billed)
+        chosen = period or (billed or unbilled)[-1]
+        found, figures = self._funnel.funnel(chosen), self._months.figures(chosen)
+        return MonthFunnel(
+            period=chosen,
+            version=found.version,
+            settled_until=found.settled_until,
+            is_tallied=found.is_tallied,
+            events=tuple(StageRow(**vars(each)) for each in found.events),
+            money=tuple(MoneyRow(**vars(each)) for each in found.money),
+            before=found.before,
+            changes=tuple(ChangeRow(**vars(each)) for each in found.changes),
+            waiting={
+                kind: waiting[kind].of(chosen)[0] if kind in waiting else None
+                for kind in (CONFLICT, LATE_EVENT, TRAFFIC_GROUP)
+            },
+            holds=_sums(figures.holds),
+            suspense=_sums(figures.suspense),
+            payments=_sums(figures.payments),
+            periods=_newest_first(billed, unbilled),
         )
 
     def waiting(self, kind: str, period: Period | None) -> WaitingPage:
@@ -123,7 +151,7 @@ def period_rows(
     What was never counted is None.
     """
     waits = {each.period: each.in_review + each.held + each.approved for each in statements}
-    periods = sorted({*billed, *unbilled}, key=lambda period: period.start_on, reverse=True)
+    periods = _newest_first(billed, unbilled)
 
     def counted(count: Callable[[WaitingCount], int]) -> tuple[int | None, int | None, int | None]:
         late, conflicts, groups = (
@@ -139,6 +167,10 @@ def period_rows(
         *(PeriodRow(each, each in billed, waits.get(each, 0), *counted(_in_period(each))) for each in periods),
         *(PeriodRow(None, False, 0, *counts, other) for other, counts in others.items() if any(counts)),
     )
+
+
+def _newest_first(billed: Sequence[Period], unbilled: Sequence[Period]) -> tuple[Period, ...]:
+    return tuple(sorted({*billed, *unbilled}, key=lambda period: period.start_on, reverse=True))
 
 
 def _in_period(period: Period) -> Callable[[WaitingCount], int]:

@@ -12,6 +12,7 @@ from serving_layer.portal.finance_records import (
     StatementRow,
     WaitingPage,
 )
+from serving_layer.portal.funnel_records import MonthFunnel
 
 
 class FinanceReads(Protocol):
@@ -19,6 +20,9 @@ class FinanceReads(Protocol):
 
     def closing(self, period: Period | None) -> ClosingMonth:
         """Return a period's checklist and steps; None: the oldest period that is not billed."""
+
+    def funnel(self, period: Period | None) -> MonthFunnel:
+        """Return a period from the events received to what is paid out; None: the newest one billed."""
 
     def waiting(self, kind: str, period: Period | None) -> WaitingPage:
         """Return what waits of a kind (`late_event`, `conflict`, `traffic_group`) in a period, or in all of them."""

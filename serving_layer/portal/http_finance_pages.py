@@ -35,6 +35,24 @@ STEPS = {
     "reconcile": ("Reconcile with the bank", "", "billing payouts reconcile"),
 }
 
+STAGES = {
+    "received": "Received",
+    "accepted": "Accepted",
+    "counted": "Counted once",
+    "valid": "Valid views",
+    "billable": "Billable views",
+}
+"""Stage of events → its text."""
+TAKEN = {
+    "rejected": "Rejected: they break the contract of events",
+    "duplicate": "Sent more than once",
+    "conflict": "Same id, other content",
+    "late_review": "Too late",
+    "invalid_traffic": "Invalid traffic",
+    "not_billable": "Counted and not billable",
+}
+"""What a stage is without → its text."""
+
 
 @dataclass(frozen=True)
 class WaitingKind:
@@ -74,7 +92,11 @@ KINDS = {
 def finance_routes(portal: Portal) -> list[GuardedRoute]:
     """Return the routes; none is for callers bound to a payee."""
     read = partial(page_route, portal, needs=Scope.STATEMENTS, is_own=False)
-    return [read("/portal/finance", _close), read("/portal/finance/waiting/{kind}", _waiting)]
+    return [
+        read("/portal/finance", _close),
+        read("/portal/finance/month", _month),
+        read("/portal/finance/waiting/{kind}", _waiting),
+    ]
 
 
 async def _close(visit: Visit) -> Response:
@@ -93,6 +115,22 @@ async def _close(visit: Visit) -> Response:
         waiting=sum(each.state == "waits" for each in lines),
         unknown=sum(each.state == "unknown" for each in lines),
         elsewhere=sum(row.waits > 0 for row in month.periods if row.period != month.period),
+    )
+
+
+async def _month(visit: Visit) -> Response:
+    period = _period(visit)
+    if isinstance(period, Response):
+        return period
+    month = await visit.ask(None, visit.portal.finance.funnel, period)
+    if month is None:
+        return visit.not_now("The books")
+    return visit.page(
+        "finance_month.html",
+        month=month,
+        stages=STAGES,
+        taken=TAKEN,
+        waiting=[(each.heading, month.waiting[each.kind], word) for word, each in KINDS.items()],
     )
 
 

@@ -12,6 +12,7 @@ from ingestion.contract.problem import Problem
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.portal.http_account_page import account_routes
 from serving_layer.portal.http_creator_pages import creator_routes
+from serving_layer.portal.http_data_page import data_routes
 from serving_layer.portal.http_days_csv import days_csv_routes
 from serving_layer.portal.http_earnings_page import earnings_routes
 from serving_layer.portal.http_finance_lists import finance_list_routes
@@ -69,6 +70,7 @@ def portal_routes(portal: Portal) -> list[GuardedRoute]:
         *statement_routes(portal),
         *finance_routes(portal),
         *finance_list_routes(portal),
+        *data_routes(portal),
         *traffic_routes(portal),
         *operator_routes(portal),
         open_to_all("/portal/{path:path}", elsewhere, methods=("GET", "POST")),

@@ -17,6 +17,7 @@ from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.access.sign_in import BEGINNING, safe_return_path
 from serving_layer.counts.merge import ServedCount, ServedVersion
+from serving_layer.portal.data_ports import DataReads
 from serving_layer.portal.finance_ports import FinanceReads
 from serving_layer.portal.http_session import Sessions
 from serving_layer.portal.http_templates import rendered
@@ -77,6 +78,8 @@ PLACES = (
     NavigationEntry("/portal/operator/versions", "Versions", Scope.OPERATIONS, is_own=False),
     NavigationEntry("/portal/operator/dead-letters", "Dead letters", Scope.OPERATIONS, is_own=False),
     NavigationEntry("/portal/finance", "Close the month", Scope.STATEMENTS, is_own=False),
+    NavigationEntry("/portal/finance/month", "The month", Scope.STATEMENTS, is_own=False),
+    NavigationEntry("/portal/data", "Data", Scope.BILLABLE, is_own=False),
     NavigationEntry("/portal/operator/approvals", "Approvals", Scope.STATEMENTS, is_own=False),
     NavigationEntry("/portal/traffic", "Groups under review", Scope.TRAFFIC, is_own=False),
     NavigationEntry("/portal/statements", "Statements", Scope.STATEMENTS),
@@ -116,6 +119,7 @@ class Portal:
     earnings: EarningsReads
     actions: MoneyActions
     finance: FinanceReads
+    data: DataReads
     proofs: Proofs
     operator: OperatorReads
     live: LiveStreams

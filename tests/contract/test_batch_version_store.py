@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from batch_layer.errors import RefusedError
-from batch_layer.versions.day_changes import CellChange, DayChange
+from batch_layer.versions.day_changes import CellChange, DayChange, TallyRow
 from batch_layer.versions.ports import RunEntry, StagedCounts, Staging, VersionStore, VideoCount
 from batch_layer.versions.postgres_labels import label_version, labels
 from batch_layer.versions.postgres_staging import PostgresStaging
@@ -53,6 +53,18 @@ class Stores:
         return [
             (each.version, each.period, each.finding) for each in PostgresTrafficFindings(connector(self.url)).all()
         ]
+
+    def tally(self, number: int) -> list[TallyRow]:
+        """The tally as of a version."""
+        if isinstance(self.versions, MemoryVersions):
+            return self.versions.tallies[number]
+        query = (
+            "SELECT event_day, verdict, reason, sum(events_change)::bigint FROM published.tally_changes "
+            "WHERE version <= %s GROUP BY 1, 2, 3 HAVING sum(events_change) <> 0 ORDER BY 1, 2, 3"
+        )
+        with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(query, (number,))
+            return [TallyRow(*row) for row in cursor]
 
     def begin(self, number: int) -> None:
         self.versions.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
@@ -351,3 +363,14 @@ def test_what_was_found_is_stored_with_the_version_that_pins_it_or_not_at_all(st
     assert current is not None
     assert current.day_rules == rules
     assert stores.findings() == [(2, period, finding)]
+
+
+def test_the_tally_of_a_version_is_the_sum_of_the_changes_up_to_it(stores: Stores) -> None:
+    friday, saturday = date(2026, 11, 20), date(2026, 11, 21)
+    first = [TallyRow(friday, "counted", "", 5), TallyRow(friday, "rejected", "country", 2)]
+    second = [TallyRow(friday, "counted", "", 4), TallyRow(saturday, "counted", "", 1)]
+    tallies: list[list[TallyRow] | None] = [first, second, None, []]
+    for number, tally in enumerate(tallies, 1):
+        stores.begin(number)
+        stores.versions.publish(version(number), stores.stage(number, {}), {}, {}, tally=tally)
+    assert [stores.tally(number) for number in (1, 2, 3, 4)] == [sorted(first), sorted(second), sorted(second), []]

@@ -222,6 +222,11 @@ def test_an_approver_goes_from_signing_in_to_a_decision(page: Page) -> None:
     page.goto("/portal/finance?period=2026-11")
     expect(page.get_by_text("1,234.50 USD")).to_be_visible()
     looked_at(page, "close-open", "Close 2026-11")
+    page.get_by_role("link", name="The month").click()
+    expect(page.get_by_role("row", name="Valid views 1,150,042")).to_be_visible()
+    looked_at(page, "month", "2026-10: from events to payouts")
+    page.goto("/portal/finance/month?period=2026-11")
+    looked_at(page, "month-open", "2026-11: from events to payouts")
     page.get_by_role("link", name="Statements", exact=True).click()
     page.get_by_label("State", exact=True).select_option("in review")
     page.get_by_role("button", name="Show").click()
@@ -240,6 +245,24 @@ def test_an_approver_goes_from_signing_in_to_a_decision(page: Page) -> None:
     page.get_by_role("button", name="Void").click()
     expect(page.get_by_text("The statement is void.")).to_be_visible()
     looked_at(page, "voided", "Statement")
+
+
+def test_an_analyst_looks_at_a_month_and_takes_its_sql_and_file_along(page: Page) -> None:
+    sign_in(page, "aud")
+    page.get_by_role("link", name="Data", exact=True).click()
+    expect(page.get_by_role("row", name="2026-11-24").first).to_be_visible()
+    expect(page.locator(".chart canvas")).to_have_count(3)
+    looked_at(page, "data", "Data: 2026-11")
+    page.get_by_text("SQL", exact=True).first.click()
+    expect(page.get_by_role("region", name="SQL of days")).to_contain_text("FROM reporting.days")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").first.click()
+    assert "settled_until" in download.value.path().read_text()
+    page.get_by_label("Span").select_option("week")
+    page.get_by_label("Country").select_option("DE")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("rankings are kept of the whole platform").first).to_be_visible()
+    looked_at(page, "data-week", "Data: Week of 2026-10-26")
 
 
 def test_somebody_looks_at_a_group_of_traffic_and_decides(page: Page) -> None:

@@ -11,8 +11,9 @@ import pytest
 from tests.billing_postgres import own_database
 
 VIEWS = (
-    "batch_runs", "invalid_traffic", "ledger_balances", "ledger_totals", "statement_lines", "statements", "versions",
-    "video_counts", "video_days", "videos",
+    "batch_runs", "channel_days", "channel_spans", "days", "invalid_traffic", "ledger_balances", "ledger_totals",
+    "statement_lines", "statements", "tally", "under_review", "versions", "video_counts", "video_days",
+    "video_spans", "videos",
 )  # fmt: skip
 ROWS = """
 INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)

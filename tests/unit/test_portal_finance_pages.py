@@ -264,3 +264,39 @@ def test_a_payee_sees_their_own_statements_and_no_list_of_finance(client: TestCl
     shown = client.get("/portal/statements").text
     assert "p001" not in shown
     assert client.get("/portal/finance/statements.csv").status_code == 404
+
+
+def test_a_month_goes_from_events_to_payouts_in_stages(client: TestClient) -> None:
+    page = client.get("/portal/finance/month").text
+    shown = text(page)
+    assert "2026-10: from events to payouts" in shown
+    assert "Received 1,250,000 100.0 %" in shown
+    assert "Rejected: they break the contract of events \u22124,000 Accepted 1,246,000 99.7 %" in shown
+    assert "Invalid traffic \u221249,000 Valid views 1,150,042 92.0 %" in shown
+    assert "Counted and not billable \u2212170,042 Billable views 980,000 78.4 %" in shown
+    assert "Paid out 7,000,000.00 USD 70.9 %" in shown
+    assert "2 statements are a restatement" in shown
+    assert "Late events not counted yet" in shown
+    assert 'href="/portal/finance/waiting/conflicts?period=2026-10"' in page
+    assert 'href="/portal/finance/payments?state=returned"' in page
+
+
+def test_the_largest_changes_lead_to_both_statements(client: TestClient) -> None:
+    page = client.get("/portal/finance/month?period=2026-10").text
+    assert 'href="/portal/statements/s-ann-09#lines"' in page
+    assert 'href="/portal/statements/s-ann-10#lines"' in page
+    assert "Ann&#39;s &lt;b&gt;walks&lt;/b&gt;" in page
+    assert "+29.572 USD +11,800" in text(page)
+    assert "12.00 USD \u2013 \u221212.00" in text(page)
+
+
+def test_an_open_month_says_what_will_appear_and_when(client: TestClient) -> None:
+    shown = text(client.get("/portal/finance/month?period=2026-11").text)
+    assert "appear here with the first version that this release publishes" in shown
+    assert "appears here when the period is billed" in shown
+    assert client.get("/portal/finance/month?period=lately").status_code == 422
+
+
+def test_without_postgres_no_month_is_shown_at_all(client: TestClient, ports: FakePorts) -> None:
+    ports.away.add(Part.POSTGRES)
+    assert client.get("/portal/finance/month").status_code == 503

@@ -60,6 +60,9 @@ PAGES = {
     "/portal/operator/dead-letters": {"olga", "aud"},
     "/portal/operator/approvals": {"fay", "aud"},
     "/portal/finance": {"fay", "aud"},
+    "/portal/finance/month": {"fay", "aud"},
+    "/portal/data": {"fay", "aud"},
+    "/portal/data/days.csv": {"fay", "aud"},
     "/portal/finance/waiting/conflicts": {"fay", "aud"},
     "/portal/finance/statements.csv": {"fay", "aud"},
     "/portal/finance/payments": {"fay", "aud"},
@@ -165,6 +168,7 @@ def test_the_table_above_names_every_page(client: TestClient) -> None:
     named = {
         re.sub("-walk_01", "{video_id:path}", re.sub(ANNS, "{statement_id}", re.sub("run-7", "{run_id}", path)))
         .replace("waiting/conflicts", "waiting/{kind}")
+        .replace("data/days.csv", "data/{question}.csv")
         .replace("years/2026", "years/{year}")
         .partition("?")[0]
         for path in PAGES

@@ -1,0 +1,182 @@
+"""The data page: the platform's views, watch time, shares and rankings in a week or month, each with SQL and CSV."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from serving_layer.access.access import Scope
+from serving_layer.access.http_access import GuardedRoute
+from serving_layer.portal.data_ports import DataAnswers
+from serving_layer.portal.data_questions import COLUMNS, AskedSpan, CalendarSpan, questions
+from serving_layer.portal.formatting import machine
+from serving_layer.portal.http_files import csv_of, download
+from serving_layer.portal.http_visit import Portal, Visit, page_route
+
+PATH = "/portal/data"
+FILTERS = {"country": "A country", "device": "A device", "channel": "A channel"}
+"""Filter → its name for people."""
+NOTHING = DataAnswers(None, {})
+
+
+@dataclass(frozen=True)
+class DayRow:
+    """A day of the span, beside the day in the same place of the span before."""
+
+    day: date
+    views: int
+    billable_views: int
+    watched_seconds: int | None
+    views_before: int | None
+    """None: the span before has fewer days."""
+
+    @property
+    def average_view_duration(self) -> float | None:
+        """Return the seconds of an average view; None without views, or if they are not summed."""
+        return None if self.watched_seconds is None or not self.views else self.watched_seconds / self.views
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The sums of a span."""
+
+    views: int
+    billable_views: int
+    watched_seconds: int | None
+
+
+@dataclass(frozen=True)
+class ShareRow:
+    """Which part of a day is invalid or under review; None without any event."""
+
+    day: date
+    counted: int
+    invalid: int
+    under_review: int
+
+    @property
+    def invalid_percent(self) -> float | None:
+        """Return the part of the events of viewers and robots together that no viewer made."""
+        whole = self.counted + self.invalid
+        return round(100 * self.invalid / whole, 2) if whole else None
+
+    @property
+    def review_percent(self) -> float | None:
+        """Return the part of the counted views that wait for a person."""
+        return round(100 * self.under_review / self.counted, 2) if self.counted else None
+
+
+def data_routes(portal: Portal) -> list[GuardedRoute]:
+    """Return the routes; none is for callers bound to a payee."""
+    read = partial(page_route, portal, needs=Scope.BILLABLE, is_own=False)
+    return [read(PATH, _data), read(PATH + "/{question}.csv", _csv)]
+
+
+async def _data(visit: Visit) -> Response:
+    asked = _asked(visit)
+    if isinstance(asked, Response):
+        return asked
+    sql = questions(asked)
+    found = await visit.ask(NOTHING, visit.portal.data.answers, sql)
+    days = [row for row in found.rows.get("days", ()) if row[0] >= asked.start_on]
+    before = [row for row in found.rows.get("days", ()) if row[0] < asked.start_on]
+    shown = day_rows(asked, days, before)
+    shares = [ShareRow(*row) for row in found.rows.get("shares", ()) if row[0] >= asked.start_on]
+    query = {"span": asked.span.value, "on": asked.start_on.isoformat()}
+    filters = {name: getattr(asked, name) for name in FILTERS}
+    return visit.page(
+        "data.html",
+        asked=asked,
+        sql=sql,
+        found=found,
+        days=shown,
+        now=totals(days),
+        before=totals([row for row in before if (row[0] - asked.before_on).days < len(shown)]),
+        shares=shares,
+        countries=found.rows.get("countries", ()),
+        devices=found.rows.get("devices", ()),
+        rankings=[(name, found.rows.get(name, ())) for name in RANKINGS],
+        ranking_titles=RANKINGS,
+        query=urlencode(query | {name: value for name, value in filters.items() if value}),
+        earlier=urlencode(query | {"on": asked.before_on.isoformat()} | filters),
+        later=urlencode(query | {"on": asked.end_on.isoformat()} | filters),
+    )
+
+
+RANKINGS = {
+    "top_videos": "Most viewed videos",
+    "rising_videos": "Fastest-rising videos",
+    "top_channels": "Most viewed channels",
+    "rising_channels": "Fastest-rising channels",
+}
+"""Question → its title."""
+
+
+async def _csv(visit: Visit) -> Response:
+    name = visit.request.path_params["question"]
+    if name not in COLUMNS:
+        return visit.not_found()
+    asked = _asked(visit)
+    if isinstance(asked, Response):
+        return asked
+    found = await visit.ask(None, visit.portal.data.answers, {name: questions(asked)[name]})
+    if found is None:
+        return visit.not_now("The data")
+    version = found.version
+    until = machine(version.settled_until) if version and version.settled_until else None
+    number = version.version if version else None
+    rows = ((*row, number, until) for row in found.rows[name])
+    return download(
+        f"{name}-{asked.span}-{asked.start_on}.csv", csv_of((*COLUMNS[name], "version", "settled_until"), rows)
+    )
+
+
+def _asked(visit: Visit) -> AskedSpan | Response:
+    """Return what the address asks for; without a day the span that the version is settled until."""
+    query = visit.request.query_params
+    name, text = query.get("span", CalendarSpan.MONTH.value), query.get("on", "")
+    if name not in set(CalendarSpan):
+        return visit.problem(422, "No such span", f"`span` is one of {', '.join(CalendarSpan)}.")
+    for filter_name, label in FILTERS.items():
+        if (refusal := visit.refused_search(query.get(filter_name, ""), label)) is not None:
+            return refusal
+    try:
+        day = date.fromisoformat(text) if text else _settled_day(visit)
+        if not date(1970, 2, 1) <= day <= date(9000, 1, 1):
+            raise ValueError
+    except ValueError:
+        return visit.problem(422, "No such day", "`on` is a day such as 2026-11-20.")
+    return AskedSpan(
+        CalendarSpan(name), CalendarSpan(name).start(day), **{each: query.get(each, "") for each in FILTERS}
+    )
+
+
+def _settled_day(visit: Visit) -> date:
+    version = visit.portal.version()
+    return version.settled_until.date() if version and version.settled_until else visit.portal.now().date()
+
+
+def day_rows(asked: AskedSpan, days: Sequence[tuple[Any, ...]], before: Sequence[tuple[Any, ...]]) -> list[DayRow]:
+    """Return a row for each day of the span up to the last one with a view; nothing without any view."""
+    if not days:
+        return []
+    found: Mapping[date, tuple[Any, ...]] = {row[0]: row for row in days}
+    earlier = {(row[0] - asked.before_on).days: row[1] for row in before}
+    before_count = (asked.start_on - asked.before_on).days
+    rows = []
+    for number in range((max(found) - asked.start_on).days + 1):
+        day = asked.start_on + timedelta(days=number)
+        _, views, billable_views, seconds = found.get(day, (day, 0, 0, 0))
+        then = earlier.get(number, 0) if number < before_count else None
+        rows.append(DayRow(day, views, billable_views, seconds, then))
+    return rows
+
+
+def totals(days: Sequence[tuple[Any, ...]]) -> Totals:
+    """Return the sums of some days; seconds are unknown where no day has any."""
+    seconds = [row[3] for row in days if row[3] is not None]
+    return Totals(sum(row[1] for row in days), sum(row[2] for row in days), sum(seconds) if seconds else None)

@@ -1,0 +1,52 @@
+"""The port of the data page in memory: November so far beside October, with titles that try to be markup."""
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from ingestion.contract.unavailable import Part, UnavailableError
+from serving_layer.portal.data_ports import DataAnswers, DataVersion
+
+FIRST, LAST = date(2026, 10, 1), date(2026, 11, 24)
+VERSION = DataVersion(7, datetime(2026, 11, 25, 9, tzinfo=UTC), "October report")
+
+
+def views_on(day: date) -> int:
+    """A week with a quiet Sunday, and more from day to day."""
+    return 40_000 + 900 * (day - FIRST).days - (12_000 if day.weekday() == 6 else 0)
+
+
+DAYS = [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days + 1)]
+_VIDEOS = [
+    ("-walk_01", "A walk <b>by the sea</b>", 310_400, 260_000, 12_300),
+    ("-walk_02", "=1+1 street food", 190_000, 155_000, 64_000),
+    ("-walk_03", None, 90_000, 70_000, -4_000),
+]
+_CHANNELS = [("ann", "Ann's <b>walks</b>", 800_000, 640_000, 70_100), ("bob", "", 440_000, 300_000, -9_000)]
+ANSWERS: Mapping[str, list[tuple[Any, ...]]] = {
+    "days": [(day, views_on(day), views_on(day) * 4 // 5, views_on(day) * 95) for day in DAYS],
+    "shares": [(day, views_on(day), views_on(day) // 25, 350 if day.day == 18 else 0) for day in DAYS],
+    "countries": [("DE", 700_000, 560_000, 610_000), ("US", 410_000, 300_000, 450_000), ("ZZ", 9_000, 0, 0)],
+    "devices": [("mobile", 900_000, 700_000, 810_000), ("tv", 219_000, 160_000, 250_000)],
+    "top_videos": _VIDEOS,
+    "rising_videos": [_VIDEOS[1], _VIDEOS[0]],
+    "top_channels": _CHANNELS,
+    "rising_channels": _CHANNELS[:1],
+}
+
+
+class FakeData:
+    """Implements `serving_layer.portal.data_ports.DataReads`. `away`: the parts that do not answer."""
+
+    def __init__(self, away: Collection[str]) -> None:
+        self.away = away
+        self.asked: list[Mapping[str, str]] = []
+        self.is_empty = False
+
+    def answers(self, questions: Mapping[str, str]) -> DataAnswers:
+        if Part.POSTGRES in self.away:
+            raise UnavailableError(Part.POSTGRES, "no answer")
+        self.asked.append(questions)
+        if self.is_empty:
+            return DataAnswers(None, dict.fromkeys(questions, ()))
+        return DataAnswers(VERSION, {name: ANSWERS[name] for name in questions})

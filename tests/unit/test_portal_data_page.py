@@ -1,0 +1,124 @@
+"""The data page over HTTP, on a fake: every answer has its table, SQL, CSV and version; and its questions, alone."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from datetime import date
+from urllib.parse import parse_qsl
+
+import pytest
+from starlette.testclient import TestClient
+
+from ingestion.contract.unavailable import Part
+from serving_layer.portal.data_questions import AskedSpan, CalendarSpan, questions, quoted
+from serving_layer.portal.http_data_page import day_rows
+from tests.portal_data_fakes import ANSWERS, views_on
+from tests.portal_fakes import FakePorts
+from tests.unit.test_portal_finance_pages import text
+from tests.unit.test_portal_pages import signed_in
+
+
+@pytest.fixture
+def ports() -> FakePorts:
+    return FakePorts()
+
+
+@pytest.fixture
+def client(ports: FakePorts) -> Iterator[TestClient]:
+    with signed_in(ports, "aud") as client:
+        yield client
+
+
+def test_the_page_begins_with_the_month_that_is_settled_last(client: TestClient) -> None:
+    page = client.get("/portal/data").text
+    shown = text(page)
+    assert "Data: 2026-11" in shown
+    assert "Settled views of version 7 (October report)" in shown
+    assert f"2026-11-24 {views_on(date(2026, 11, 24)):,}" in shown
+    assert "A walk &lt;b&gt;by the sea&lt;/b&gt;" in page
+    assert "Ann&#39;s &lt;b&gt;walks&lt;/b&gt;" in page
+    assert 'href="/portal/data?span=month&amp;on=2026-11-01&amp;channel=ann"' in page
+
+
+def test_a_span_is_compared_with_the_one_before(client: TestClient) -> None:
+    shown = text(client.get("/portal/data").text)
+    now = sum(row[1] for row in ANSWERS["days"] if row[0] >= date(2026, 11, 1))
+    same_days = sum(row[1] for row in ANSWERS["days"] if row[0] <= date(2026, 10, 24))
+    assert f"Views {now:,} +{now - same_days:,} {(now - same_days) / same_days:+.1%}".replace("%", " %") in shown
+    assert f"against {same_days:,}" in shown
+
+
+def test_every_answer_has_its_sql_its_file_and_its_version(client: TestClient) -> None:
+    page = client.get("/portal/data?span=week&on=2026-11-18&country=DE").text
+    for name, sql in questions(AskedSpan(CalendarSpan.WEEK, date(2026, 11, 16), country="DE")).items():
+        assert sql.replace("'", "&#39;").replace(">", "&gt;").replace("<", "&lt;") in page, name
+        (link,) = {each for each in re.findall(r'href="([^"]*)">CSV', page) if f"/{name}.csv" in each}
+        assert dict(parse_qsl(link.partition("?")[2].replace("&amp;", "&"))) == {
+            "span": "week",
+            "on": "2026-11-16",
+            "country": "DE",
+        }
+        rows = list(csv.reader(io.StringIO(client.get(link.replace("&amp;", "&")).text)))
+        assert len(rows) == len(ANSWERS[name]) + 1
+        assert (rows[0][-2:], rows[1][-2:]) == (["version", "settled_until"], ["7", "2026-11-25T09:00:00Z"])
+
+
+def test_a_title_does_not_become_a_formula_in_a_file(client: TestClient) -> None:
+    assert "'=1+1 street food" in client.get("/portal/data/top_videos.csv").text
+
+
+def test_what_is_not_filtered_is_named_beside_a_filter(client: TestClient) -> None:
+    assert "rankings are kept of the whole platform" not in client.get("/portal/data").text
+    shown = text(client.get("/portal/data?device=tv").text)
+    assert shown.count("rankings are kept of the whole platform") == 4
+    assert "the tally of a day is not split by them" in shown
+
+
+def test_nothing_says_what_will_appear_and_when(client: TestClient, ports: FakePorts) -> None:
+    ports.data.is_empty = True
+    shown = text(client.get("/portal/data").text)
+    assert "No view of these days is settled. Views appear here with the batch run that counts them." in shown
+    assert "The shares appear here with the first version that this release publishes" in shown
+    assert "with these filters" in text(client.get("/portal/data?country=DE").text)
+
+
+@pytest.mark.parametrize("query", ["span=day", "on=lately", "on=0001-01-01", "channel=a%00b", "country=" + "x" * 201])
+def test_a_question_that_is_none_is_refused(client: TestClient, query: str) -> None:
+    assert client.get(f"/portal/data?{query}").status_code == 422
+    assert client.get(f"/portal/data/days.csv?{query}").status_code == 422
+
+
+def test_without_postgres_a_file_is_not_an_empty_one(client: TestClient, ports: FakePorts) -> None:
+    ports.away.add(Part.POSTGRES)
+    assert client.get("/portal/data/days.csv").status_code == 503
+    assert client.get("/portal/data").status_code == 200
+    assert client.get("/portal/data/everything.csv").status_code == 404
+
+
+def test_a_filter_is_a_literal_however_it_is_written() -> None:
+    asked = AskedSpan(CalendarSpan.MONTH, date(2026, 10, 1), "DE", "tv' OR 'a' = 'a", "it's")
+    assert quoted(asked.device) == "'tv'' OR ''a'' = ''a'"
+    for name, sql in questions(asked).items():
+        assert sql.count("'") % 2 == 0, name
+
+
+@pytest.mark.parametrize(
+    ("span", "day", "before", "end"),
+    [
+        (CalendarSpan.MONTH, date(2026, 3, 1), date(2026, 2, 1), date(2026, 4, 1)),
+        (CalendarSpan.MONTH, date(2027, 1, 1), date(2026, 12, 1), date(2027, 2, 1)),
+        (CalendarSpan.WEEK, date(2026, 11, 30), date(2026, 11, 23), date(2026, 12, 7)),
+    ],
+)
+def test_spans_follow_one_another(span: CalendarSpan, day: date, before: date, end: date) -> None:
+    asked = AskedSpan(span, span.start(day))
+    assert (asked.before_on, asked.start_on, asked.end_on) == (before, day, end)
+
+
+def test_a_day_without_views_is_a_row_and_a_day_that_the_month_before_lacks_has_no_other() -> None:
+    asked = AskedSpan(CalendarSpan.MONTH, date(2026, 3, 1))
+    rows = day_rows(asked, [(date(2026, 3, 30), 5, 4, None)], [(date(2026, 2, 28), 7, 6, None)])
+    assert len(rows) == 30
+    assert (rows[0].views, rows[0].views_before, rows[27].views_before, rows[28].views_before) == (0, 0, 7, None)
+    assert rows[29].average_view_duration is None

@@ -222,7 +222,7 @@ def test_an_approver_goes_from_signing_in_to_a_decision(page: Page) -> None:
     page.goto("/portal/finance?period=2026-11")
     expect(page.get_by_text("1,234.50 USD")).to_be_visible()
     looked_at(page, "close-open", "Close 2026-11")
-    page.get_by_role("link", name="The month").click()
+    page.get_by_role("link", name="The month", exact=True).click()
     expect(page.get_by_role("row", name="Valid views 1,150,042")).to_be_visible()
     looked_at(page, "month", "2026-10: from events to payouts")
     page.goto("/portal/finance/month?period=2026-11")

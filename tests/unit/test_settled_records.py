@@ -22,10 +22,16 @@ def test_a_record_never_changes_once_it_is_made(record: type) -> None:
         setattr(made, names[0], "another")
 
 
-def test_every_class_of_the_module_is_such_a_record_or_a_tuple_or_the_packed_piece() -> None:
+def test_every_class_of_the_module_is_such_a_record_or_a_tuple_or_the_packed_piece_or_an_enum() -> None:
     assert len(CLASSES) >= 8
     others = {each for each in RECORDS if each not in CLASSES}
-    assert others == {settled.OwnedDays, settled.CardDays, settled.SettledPiece}
+    assert others == {
+        settled.OwnedDays,
+        settled.CardDays,
+        settled.SettledPiece,
+        settled.MovedViews,
+        settled.TrafficState,
+    }
 
 
 def test_a_piece_is_packed_without_names_and_comes_back_the_same() -> None:

@@ -19,6 +19,7 @@ from faults import (
     erasure_faults,
     event_faults,
     hand_over,
+    hdfs_cluster_faults,
     hdfs_faults,
     kafka_faults,
     maintenance_faults,
@@ -52,6 +53,7 @@ FAULTS: dict[str, Fault] = {
     **resident_faults.FAULTS,
     **hand_over.FAULTS,
     **hdfs_faults.FAULTS,
+    **hdfs_cluster_faults.FAULTS,
     **archive_faults.FAULTS,
     **receipt_faults.FAULTS,
     **cluster_faults.FAULTS,
@@ -136,6 +138,8 @@ def servers_of(name: str, servers: AllServers) -> Servers:
     """Return the servers that a fault needs."""
     if name in kafka_faults.ON_THREE_BROKERS:
         return servers.on_three_brokers()
+    if name in hdfs_cluster_faults.FAULTS:
+        return servers.on_hdfs_cluster()
     if name in redis_set_faults.SETS:
         return replace(servers.usual(), redis_set=redis_set_faults.SETS[name])
     return servers.on_small_disks() if name in ON_SMALL_DISKS else servers.usual()

@@ -14,6 +14,7 @@ from jobs.exit_codes import ExitCode
 from jobs.setup import programs
 
 PATH = "/usr/bin:/bin"
+RUN_SECONDS = 90.0
 
 
 class JavaNodes:
@@ -47,6 +48,17 @@ class JavaNodes:
             log=self.folder / f"{name}.log",
             folder=self.own_folder(name),
         )
+
+    def run(self, name: str, *words: str) -> None:
+        """Run a program of a node to its end; raise CommandError if it fails or takes long."""
+        self.start(name, *words)
+        try:
+            code = self._children[name].wait(RUN_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            self.kill(name)
+            raise CommandError(f"{name} did not end within {RUN_SECONDS:.0f} s") from error
+        if code:
+            raise CommandError(f"{name} ended with {code}; its log: {self.folder / name}.log", ExitCode.UNAVAILABLE)
 
     def pid(self, name: str) -> int:
         """Return the process id of a node."""

@@ -1,19 +1,25 @@
-"""Three Kafka brokers, each also a controller, for faults that a single broker cannot have."""
+"""Three Kafka brokers, each also a controller, for faults that a single broker cannot have.
+
+They speak TLS among themselves and with our processes. The harness sends and reads on a listener without it.
+"""
 
 import signal
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from faults.certificates import Authority
 from faults.waiting import until
 from jobs.child.accounts import account_of, owned_folder
 from jobs.child.process import start
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.kafka_broker import LOG4J2
-from jobs.local_stack.ports import free_ports
+from jobs.local_stack.ports import some_free_ports
 from jobs.local_stack.probes import kafka_answers
+from jobs.settings.declared.servers import KAFKA_BOOTSTRAP, KAFKA_CA_FILE, KAFKA_SECURITY_PROTOCOL
 from jobs.settings.state_home import state_home
 from jobs.setup import programs
 
@@ -31,7 +37,10 @@ class KafkaCluster:
         folder.mkdir(parents=True)
         folder.chmod(0o755)
         self._folder, self._account = folder, account_of("kafka")
-        self._ports = {node: (ports.kafka, ports.kafka_controller) for node in NODES for ports in [free_ports()]}
+        self._authority = Authority(folder / "certificates")
+        self._store = self._authority.certify("broker").together
+        self._ports = {node: some_free_ports(3) for node in NODES}
+        """Broker → its ports without TLS, with TLS, and as a controller."""
         self._children: dict[int, Any] = {}
         logging = folder / "log4j2.yaml"
         logging.write_text(LOG4J2)
@@ -40,8 +49,17 @@ class KafkaCluster:
 
     @property
     def bootstrap(self) -> str:
-        """Return every broker's address."""
-        return ",".join(f"127.0.0.1:{broker}" for broker, _ in self._ports.values())
+        """Return every broker's address without TLS, for the harness."""
+        return ",".join(f"127.0.0.1:{plain}" for plain, _, _ in self._ports.values())
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """Return the settings by which our processes use it."""
+        return {
+            KAFKA_BOOTSTRAP.name: ",".join(f"127.0.0.1:{tls}" for _, tls, _ in self._ports.values()),
+            KAFKA_SECURITY_PROTOCOL.name: "SSL",
+            KAFKA_CA_FILE.name: str(self._authority.file),
+        }
 
     def start_all(self) -> None:
         """Format the folders, start the brokers and wait for them."""
@@ -97,15 +115,20 @@ class KafkaCluster:
         return start([*self._java, *words], environ=environ, log=self._folder / f"{name}.log", account=self._account)
 
     def _write_config(self, node: int) -> Path:
-        broker, controller = self._ports[node]
+        plain, tls, controller = self._ports[node]
         settings = {
             "process.roles": "broker,controller",
             "node.id": node,
-            "controller.quorum.voters": ",".join(f"{each}@127.0.0.1:{self._ports[each][1]}" for each in NODES),
+            "controller.quorum.voters": ",".join(f"{each}@127.0.0.1:{self._ports[each][2]}" for each in NODES),
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "TLS",
+            "listeners": f"PLAIN://127.0.0.1:{plain},TLS://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAIN://127.0.0.1:{plain},TLS://127.0.0.1:{tls}",
+            "listener.security.protocol.map": "PLAIN:PLAINTEXT,TLS:SSL,CONTROLLER:SSL",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": self._store,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": self._authority.file,
             "log.dirs": owned_folder(self._folder / f"data-{node}", self._account),
             "auto.create.topics.enable": "false",
             "offsets.topic.num.partitions": 4,

@@ -1,7 +1,6 @@
 """The pipeline of one fault run: real processes on a topic, database, Redis and warehouse of their own."""
 
 import json
-import os
 import random
 import secrets
 import signal
@@ -10,12 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from subprocess import CompletedProcess
+from typing import Any, TypeVar
 
 import httpx
 
 from faults.batch_runs import BatchRuns
+from faults.hdfs_cluster import HdfsCluster
 from faults.kafka_cluster import KafkaCluster
 from faults.kafka_topics import highwaters, make_topics, read_topic
 from faults.our_process import OURS, OurProcess
@@ -23,6 +23,7 @@ from faults.postgres_database import current_version, migrated_database
 from faults.redis_node import RedisNode
 from faults.redis_sets import RedisSet
 from faults.reference import LogMessage
+from faults.scene_settings import dead_letters_of, scene_settings
 from faults.servers import Servers
 from faults.small_disk import SmallDisk
 from faults.tcp_proxy import TcpProxy
@@ -34,16 +35,14 @@ from jobs.child.accounts import account_of
 from jobs.child.process import bound_to_parent
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.servers import our_command
-from jobs.resilience.failpoints import VARIABLE
 from jobs.settings.state_home import PROJECT
-from jobs.setup.programs import with_java_home
-from jobs.wiring.postgres_logins import in_database
 from serving_layer.access.access import Role
 from speed_layer.redis_segment_store import RedisSegmentStore
 
 READY_SECONDS = 60.0
 DRAIN_SECONDS = 300.0
 PROGRAM_SECONDS = 600.0
+Part = TypeVar("Part")
 
 
 class Scene:
@@ -51,16 +50,15 @@ class Scene:
 
     def __init__(self, servers: Servers, folder: Path, seed: int, *, settings: Mapping[str, str] = {}) -> None:
         """Use `settings` for those of our processes whose settings differ from the usual ones."""
-        self._settings = settings
-        self.stack, self.disks, self._cluster = servers.stack, servers.disks, servers.cluster
-        self._warm_driver, self._make_redis_set = servers.warm_driver, servers.redis_set
+        self._settings, self._servers = settings, servers
+        self.stack, self.disks = servers.stack, servers.disks
         self._redis_set: RedisSet | None = None
         self.folder, self.seed = folder, seed
         self.rng = random.Random(seed)  # noqa: S311  (a fault must be repeatable, nothing is guarded)
         self.name = f"faults-{secrets.token_hex(4)}"
-        self.topic, self.dead_letter_topic = self.name, f"{self.name}-dlq"
+        self.topic, self.dead_letter_topic = self.name, dead_letters_of(self.name)
         self.bootstrap = (
-            self._cluster.bootstrap if self._cluster else self.stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
+            servers.cluster.bootstrap if servers.cluster else self.stack.environment["VIEWLEDGER_KAFKA_BOOTSTRAP"]
         )
         self.processes: list[OurProcess] = []
         self.mirror: dict[tuple[int, int], LogMessage] = {}
@@ -84,34 +82,11 @@ class Scene:
     def _build(self) -> None:
         self.folder.mkdir(parents=True)
         self.folder.chmod(0o755)
-        redis_url = self._start_redis()
-        self.postgres_proxy = TcpProxy(self.stack.ports.postgres)
-        self._closing.callback(self.postgres_proxy.close)
-        database = migrated_database(self.stack.environment["VIEWLEDGER_POSTGRES_URL"], self.name.replace("-", "_"))
-        self.postgres_url = self._closing.enter_context(database)
-        proxied = self.postgres_url.replace(f":{self.stack.ports.postgres}/", f":{self.postgres_proxy.port}/")
-        replicas = {"replicas": 3, "in_sync": 2} if self._cluster else {}
+        replicas = {"replicas": 3, "in_sync": 2} if self._servers.cluster else {}
         make_topics(self.bootstrap, {self.topic: PARTITION_COUNT, self.dead_letter_topic: 1}, **replicas)
-        self.environ = {
-            **with_java_home(os.environ),
-            **in_database(self.stack.environment, proxied),
-            "PYTHONPATH": str(PROJECT),
-            "PYTHONUNBUFFERED": "1",
-            "VIEWLEDGER_KAFKA_BOOTSTRAP": self.bootstrap,
-            "VIEWLEDGER_REDIS_URL": redis_url,
-            "VIEWLEDGER_TOPIC_VIDEO_VIEWS": self.topic,
-            "VIEWLEDGER_TOPIC_DEAD_LETTERS": self.dead_letter_topic,
-            "VIEWLEDGER_SPEED_GROUP": self.name,
-            "VIEWLEDGER_SPEED_NAMESPACE": self.name,
-            "VIEWLEDGER_WAREHOUSE": f"{self.stack.environment['VIEWLEDGER_HDFS_URL']}/{self.name}",
-            "VIEWLEDGER_STATE_DIR": str(self.folder),
-            "VIEWLEDGER_API_RATE_ANONYMOUS": "1000000000/minute",
-            "VIEWLEDGER_API_METRICS_PORT": "0",  # several processes of a kind run at a time
-            "VIEWLEDGER_COLLECTOR_METRICS_PORT": "0",
-            **self._settings,
-        }
-        self.environ.pop(VARIABLE, None)
-        self.batches = BatchRuns(self.folder, self.environ, self._warm_driver)
+        urls = self._start_redis(), self._start_postgres()
+        self.environ = scene_settings(self._servers, self.name, self.folder, *urls) | dict(self._settings)
+        self.batches = BatchRuns(self.folder, self.environ, self._servers.warm_driver)
         self.generator = Generator(
             random.Random(f"traffic of {self.seed}"),  # noqa: S311
             self._closing.enter_context(truth_file(self.folder).open("w")),
@@ -125,8 +100,8 @@ class Scene:
 
     def _start_redis(self) -> str:
         """Start a set, or one Redis with a proxy before it; return the address for our processes."""
-        if self._make_redis_set is not None:
-            self._redis_set = self._make_redis_set(self.folder / "redis-set")
+        if self._servers.redis_set is not None:
+            self._redis_set = self._servers.redis_set(self.folder / "redis-set")
             self._closing.callback(self._redis_set.close)
             self._redis_set.start()
             return self._redis_set.url
@@ -136,6 +111,14 @@ class Scene:
         self.redis_proxy = TcpProxy(self.redis.port)
         self._closing.callback(self.redis_proxy.close)
         return f"redis://127.0.0.1:{self.redis_proxy.port}/0"
+
+    def _start_postgres(self) -> str:
+        """Make a database; return the address for our processes, through a proxy."""
+        self.postgres_proxy = TcpProxy(self.stack.ports.postgres)
+        self._closing.callback(self.postgres_proxy.close)
+        server = self.stack.environment["VIEWLEDGER_POSTGRES_URL"]
+        self.postgres_url = self._closing.enter_context(migrated_database(server, self.name.replace("-", "_")))
+        return self.postgres_url.replace(f":{self.stack.ports.postgres}/", f":{self.postgres_proxy.port}/")
 
     def start(self, name: str, failpoint: str = "", *, changes: Mapping[str, str] = {}) -> OurProcess:
         """Start one of our processes, with `changes` to its settings, and keep it running until the scene ends."""
@@ -178,16 +161,17 @@ class Scene:
     @property
     def cluster(self) -> KafkaCluster:
         """Return the three brokers."""
-        if self._cluster is None:
-            raise RuntimeError("this fault needs three brokers")
-        return self._cluster
+        return _needed(self._servers.cluster, "three brokers")
+
+    @property
+    def hdfs(self) -> HdfsCluster:
+        """Return the HDFS of several nodes."""
+        return _needed(self._servers.hdfs, "an HDFS of several nodes")
 
     @property
     def redis_set(self) -> RedisSet:
         """Return the servers of which another takes over."""
-        if self._redis_set is None:
-            raise RuntimeError("this fault needs a set of Redis")
-        return self._redis_set
+        return _needed(self._redis_set, "a set of Redis")
 
     def second_redis(self) -> RedisNode:
         """Start another Redis, in the folder `redis-2`."""
@@ -202,9 +186,7 @@ class Scene:
         self._closing.callback(disk.close)
         return disk
 
-    def run_program(
-        self, module: str, *words: str, changes: Mapping[str, str] = MappingProxyType({})
-    ) -> "subprocess.CompletedProcess[str]":
+    def run_program(self, module: str, *words: str, changes: Mapping[str, str] = {}) -> "CompletedProcess[str]":
         """Run one of our modules as a program with the scene's settings and some changes; wait for its end."""
         python, *flags = our_command()[:2]
         return subprocess.run(
@@ -298,3 +280,9 @@ class Scene:
     def _end_processes(self) -> None:
         for process in self.processes:
             process.kill()
+
+
+def _needed(found: Part | None, what: str) -> Part:
+    if found is None:
+        raise RuntimeError(f"this fault needs {what}")
+    return found

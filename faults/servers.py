@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from faults.hdfs_cluster import HdfsCluster
 from faults.kafka_cluster import KafkaCluster
 from faults.redis_sets import RedisSet
 from faults.small_disk import SmallDisk, StackOnSmallDisks
@@ -28,6 +29,8 @@ class Servers:
     """Server → the small disk of its data."""
     redis_set: Callable[[Path], RedisSet] | None = None
     """Makes, in a folder, the set that is used instead of one Redis."""
+    hdfs: HdfsCluster | None = None
+    """Several nodes instead of the stack's two."""
 
 
 class AllServers:
@@ -39,6 +42,7 @@ class AllServers:
         self._stack: LocalStack | None = None
         self._cluster: KafkaCluster | None = None
         self._small: StackOnSmallDisks | None = None
+        self._hdfs: Servers | None = None
         self._warm: WarmDriver | None = None
 
     def __enter__(self) -> "AllServers":
@@ -61,6 +65,16 @@ class AllServers:
             self._closing.callback(self._cluster.close)
             self._cluster.start_all()
         return Servers(self._usual_stack(), self._warm_driver, cluster=self._cluster)
+
+    def on_hdfs_cluster(self) -> Servers:
+        """Return an HDFS of several nodes and the usual servers, with a warm process that knows its nameservice."""
+        if self._hdfs is None:
+            self._tell("starting an HDFS of two NameNodes and three DataNodes")
+            hdfs = self._closing.enter_context(HdfsCluster(self._folder / "hdfs-cluster"))
+            warm = WarmDriver(self._folder / "warm-driver-of-hdfs.log")
+            self._closing.callback(warm.close)
+            self._hdfs = Servers(self._usual_stack(), lambda: warm, hdfs=hdfs)
+        return self._hdfs
 
     def on_small_disks(self) -> Servers:
         """Return broker, PostgreSQL and HDFS whose disks can be filled."""

@@ -20,6 +20,19 @@ log4j.appender.out.layout=org.apache.log4j.PatternLayout
 log4j.appender.out.layout.ConversionPattern=%d{ISO8601} %p %c: %m%n
 """
 
+QUICK = {
+    "dfs.permissions.enabled": "true",
+    "dfs.namenode.datanode.registration.ip-hostname-check": "false",
+    "dfs.heartbeat.interval": "1",
+    "dfs.namenode.heartbeat.recheck-interval": "5000",  # a dead DataNode is noticed within 20 s, not 10 minutes
+    "dfs.namenode.safemode.extension": "0",
+    "dfs.safemode.extension": "0",
+}
+"""Settings of every HDFS on one machine: few nodes, which are there within seconds."""
+
+GROUPS = {"hadoop.user.group.static.mapping.overrides": f"{WRITER}={WRITER};{READER}={READERS}"}
+# WebHDFS is served with an old JAXB that would define classes by a way that Java 17 has closed.
+PLAIN_JAXB = "-Dcom.sun.xml.bind.v2.bytecode.ClassTailor.noOptimize=true"
 EMPTY_WEB_PAGES = '<web-app xmlns="http://java.sun.com/xml/ns/javaee" version="3.0"/>\n'
 """The jars carry no web pages, and without these files the nodes do not start."""
 
@@ -31,11 +44,9 @@ def hdfs_units(profile: Profile, *, java: str, jars: Path, environ: Mapping[str,
     for folder in (names, blocks):
         owned_folder(folder, account)
     etc = write_config(profile, names, blocks)
-    # WebHDFS is served with an old JAXB that would define classes by a way that Java 17 has closed.
-    plain_jaxb = "-Dcom.sun.xml.bind.v2.bytecode.ClassTailor.noOptimize=true"
     # without Java's second compiler: in a short life its work is a third of all, and quicker code saves less
     small = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-    classes = [java, *small, "-Djava.net.preferIPv4Stack=true", plain_jaxb, "-cp", f"{etc}:{jars}/*"]
+    classes = [java, *small, "-Djava.net.preferIPv4Stack=true", PLAIN_JAXB, "-cp", f"{etc}:{jars}/*"]
     server = "org.apache.hadoop.hdfs.server"
     http = profile.ports.namenode_http
     formatting = Unit(
@@ -89,7 +100,7 @@ def write_config(profile: Profile, names: Path, blocks: Path) -> Path:
     core = {
         "fs.defaultFS": f"hdfs://127.0.0.1:{ports.namenode}",
         "hadoop.tmp.dir": str(names / "tmp"),
-        "hadoop.user.group.static.mapping.overrides": f"{WRITER}={WRITER};{READER}={READERS}",
+        **GROUPS,
     }
     hdfs = {
         "dfs.namenode.rpc-address": f"127.0.0.1:{ports.namenode}",
@@ -99,13 +110,8 @@ def write_config(profile: Profile, names: Path, blocks: Path) -> Path:
         "dfs.datanode.http.address": f"127.0.0.1:{ports.datanode_http}",
         "dfs.namenode.name.dir": f"file://{names / 'image'}",
         "dfs.datanode.data.dir": f"file://{blocks / 'blocks'}",
-        "dfs.namenode.datanode.registration.ip-hostname-check": "false",
         "dfs.replication": "1",
-        "dfs.permissions.enabled": "true",
-        "dfs.heartbeat.interval": "1",
-        "dfs.namenode.heartbeat.recheck-interval": "5000",  # a dead DataNode is noticed within 20 s, not 10 minutes
-        "dfs.namenode.safemode.extension": "0",
-        "dfs.safemode.extension": "0",
+        **QUICK,
     }
     site = profile.write_config("hadoop/core-site.xml", xml(core))
     profile.write_config("hadoop/hdfs-site.xml", xml(hdfs))

@@ -37,10 +37,12 @@ def published_metadata(metadata: Mapping[str, Any], published: Sequence[Publishe
     no tag, but stay in the history: without them an instant would find an older version than the one in force then.
 
     Raises:
-        MissingSnapshotError: the last version's snapshot is gone.
+        MissingSnapshotError: the last version's snapshot is gone, or it never had one.
     """
     stored = {snapshot["snapshot-id"]: snapshot for snapshot in metadata.get("snapshots", ())}
     newest = published[-1]
+    if newest.snapshot_id is None:
+        raise MissingSnapshotError(f"version {newest.version} is of a release without it")
     if newest.snapshot_id not in stored:
         raise MissingSnapshotError(f"version {newest.version} is no longer kept: its snapshot is gone")
     history = [each for each in published if each.snapshot_id is not None]

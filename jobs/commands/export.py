@@ -22,7 +22,7 @@ MANIFEST = "manifest.json"
 
 def run(*, version: int | None, as_of: datetime | None, to: Path, tables: str | None, as_json: bool) -> ExitCode:
     """Export; DIFFERENCE if a table's rows differ in number from the version's record, and DIR is then removed."""
-    names = OPEN_TABLES if tables is None else chosen_tables(tables)
+    names = None if tables is None else chosen_tables(tables)
     choice = VersionChoice.of(version, as_of)
     partial = new_folder(to)
     try:
@@ -37,7 +37,7 @@ def run(*, version: int | None, as_of: datetime | None, to: Path, tables: str | 
         print(json.dumps(manifest))
     else:
         rows = sum(table["rows"] for table in manifest["tables"].values())
-        print(f"version {manifest['version']}: {counted(rows, 'row')} of {len(names)} tables in {to}")
+        print(f"version {manifest['version']}: {counted(rows, 'row')} of {len(manifest['tables'])} tables in {to}")
     return ExitCode.OK
 
 
@@ -69,10 +69,26 @@ def new_folder(target: Path) -> Path:
     return partial
 
 
-def _exported(session: SqlSession, names: Sequence[str], folder: Path) -> dict[str, Any]:
+def tables_of(names: Sequence[str] | None, published: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the tables to export of a published version: the named ones, or all that it has.
+
+    Raises:
+        CommandError: the version is of a release without a named one.
+    """
+    there = tuple(name for name in OPEN_TABLES if name in published["rows"])
+    for name in names or ():
+        if name not in there:
+            raise CommandError(
+                f"version {published['version']} is of a release without the table {name}; it has {', '.join(there)}",
+                ExitCode.BAD_INPUT,
+            )
+    return there if names is None else tuple(names)
+
+
+def _exported(session: SqlSession, names: Sequence[str] | None, folder: Path) -> dict[str, Any]:
     published = next(each for each in session.snapshots.manifests() if each["version"] == session.version)
     tables = {}
-    for name in names:
+    for name in tables_of(names, published):
         with errors_as_exit_codes():
             exported = export_table(session.tables.batches(f"SELECT * FROM {name}"), folder / name)  # noqa: S608
         if exported.row_count != published["rows"][name]:

@@ -85,6 +85,12 @@ def test_a_version_whose_own_snapshot_is_gone_cannot_be_shown() -> None:
         published_metadata(metadata([20]), published(10))
 
 
+def test_a_version_that_is_older_than_the_table_is_named() -> None:
+    older = replace(published(10)[0], snapshot_id=None)
+    with pytest.raises(MissingSnapshotError, match="version 1 is of a release without it"):
+        published_metadata(metadata([20]), [older])
+
+
 class Snapshots:
     """The port `PublishedSnapshots` in memory."""
 

@@ -2,7 +2,8 @@
 
 import textwrap
 
-from batch_layer.lake.tables import TABLES, Table
+from batch_layer.lake.table_records import Table
+from batch_layer.lake.tables import TABLES
 from ingestion.contract.refusals import DatabaseRule
 from jobs.settings.state_home import PROJECT
 

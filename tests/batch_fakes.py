@@ -16,7 +16,7 @@ from batch_layer.lake.content import Content, Place
 from batch_layer.lake.tables import TRAFFIC_OUTCOMES
 from batch_layer.reconciling.ports import NotedGroups
 from batch_layer.reconciling.reconciliation import Days, Reconciliation, VersionChange
-from batch_layer.versions.day_changes import DayChange, InvalidChange, TallyRow
+from batch_layer.versions.day_changes import DayChange, InvalidChange, TallyRow, ViewerChange, viewer_key
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.counting import Received, VideoFacts
@@ -114,6 +114,7 @@ class MemoryVersions:
         self.counts: list[tuple[int, VideoCount]] = []
         self.days: list[tuple[int, DayChange]] = []
         self.invalid: list[tuple[int, InvalidChange]] = []
+        self.viewers: list[tuple[int, ViewerChange]] = []
         self.files: dict[str, tuple[int, ArchivedFile]] = {}
         self.replaced: dict[str, int] = {}
         self.removals: dict[int, Removal] = {}
@@ -164,6 +165,7 @@ class MemoryVersions:
         removal: Removal | None = None,
         findings: Collection[tuple[Period, TrafficFinding]] = (),
         tally: Collection[TallyRow] | None = None,
+        forgotten: str | None = None,
     ) -> None:
         if version.version != len(self.published) + 1:
             raise RefusedError(f"version {version.version} does not follow {len(self.published)}")
@@ -180,13 +182,17 @@ class MemoryVersions:
             raise RefusedError(f"the files of version {version.version} do not hold the replaced rows")
         counts, days = self.staging.counts(version.run_id), self.staging.days(version.run_id)
         invalid = self.staging.invalid(version.run_id)
-        if StagedCounts(len(counts), len(days), len(invalid)) != staged:
+        viewers = self.staging.viewers(version.run_id)
+        if StagedCounts(len(counts), len(days), len(invalid), len(viewers)) != staged:
             raise UnavailableError(Part.POSTGRES, f"{len(counts)} of the {staged.video_count} counts are there")
         self.drop_staged()
         self.published.append(version)
         self.counts += [(version.version, each) for each in counts]
         self.days += [(version.version, each) for each in days]
         self.invalid += [(version.version, each) for each in invalid]
+        self.viewers += [(version.version, each) for each in viewers]
+        if removal is not None:
+            self._forget_viewers(removal.before, forgotten)
         self.files |= {path: (version.version, each) for path, each in archived.items()}
         self.replaced |= dict.fromkeys(replaced, version.version)
         self.removals |= {version.version: removal} if removal else {}
@@ -195,6 +201,16 @@ class MemoryVersions:
         self.tallies[version.version] = sorted(tally_before if tally is None else tally)
         entry = self.journal[version.run_id]
         self.journal[version.run_id] = replace(entry, state="published", version=version.version, detail=dict(detail))
+
+    def _forget_viewers(self, before: date | None, forgotten: str | None) -> None:
+        key = None if forgotten is None else viewer_key(forgotten)
+        for index, (number, each) in enumerate(self.viewers):
+            is_before = before is not None and date.fromisoformat(each.event_day) < before
+            came, went = (
+                () if is_before else tuple(viewer for viewer in side if viewer != key)
+                for side in (each.came, each.went)
+            )
+            self.viewers[index] = (number, replace(each, came=came, went=went))
 
     def recorded_files(self, version: int) -> dict[str, RecordedFile]:
         return {

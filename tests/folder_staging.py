@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_layer.versions.day_changes import DayChange, InvalidChange
+from batch_layer.versions.day_changes import DayChange, InvalidChange, ViewerChange
 from batch_layer.versions.ports import VideoCount
 
 
@@ -25,6 +25,9 @@ class FolderStaging:
     def store_invalid(self, run_id: str, piece: int, rows: Iterable[InvalidChange]) -> int:
         return self._store("invalid", run_id, piece, list(rows))
 
+    def store_viewers(self, run_id: str, piece: int, rows: Iterable[ViewerChange]) -> int:
+        return self._store("viewers", run_id, piece, list(rows))
+
     def counts(self, run_id: str) -> list[VideoCount]:
         return self._rows("counts", run_id)
 
@@ -33,6 +36,9 @@ class FolderStaging:
 
     def invalid(self, run_id: str) -> list[InvalidChange]:
         return self._rows("invalid", run_id)
+
+    def viewers(self, run_id: str) -> list[ViewerChange]:
+        return self._rows("viewers", run_id)
 
     def drop(self) -> None:
         for path in self.folder.iterdir():

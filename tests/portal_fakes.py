@@ -30,6 +30,7 @@ from serving_layer.portal.ports import Credentials, EndedSessions, IdentityProvi
 from serving_layer.portal.records import (
     AppealRow,
     DayCount,
+    DayViewers,
     EarnedBefore,
     GroupCount,
     HoldRow,
@@ -46,6 +47,7 @@ from serving_layer.portal.records import (
     VideoOrder,
     VideoPage,
     VideoRow,
+    Viewers,
     WholeStatement,
 )
 from serving_layer.portal.year_records import YearInCurrency, YearRow
@@ -249,6 +251,16 @@ class FakePorts:
         found = [each for each in VIDEOS[payee_id] if search in each or search in TITLES.get(each, "")]
         rows = tuple(VideoRow(each, 1_200 - index, 900 - index, TITLES.get(each)) for index, each in enumerate(found))
         return VideoPage(rows[start : start + limit], str(start + limit) if len(rows) > start + limit else None)
+
+    async def viewers(
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
+    ) -> Viewers | None:
+        self._needs_postgres()
+        if self.is_unsummed:
+            return None
+        days = [span.start_on + timedelta(days=each) for each in range((span.end_on - span.start_on).days)]
+        by_day = tuple(DayViewers(day, 800 + (index * 7_919) % 300) for index, day in enumerate(days))
+        return Viewers(1_640, 3, by_day)
 
     async def days(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period

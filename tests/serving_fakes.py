@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from datetime import UTC, date, datetime
@@ -19,7 +20,7 @@ from serving_layer.counts.merge import ServedVersion, SettledCount, SpeedSums
 from serving_layer.history.history_reader import HistoryReader
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.ports import QueryTooSlowError
-from serving_layer.history.series import VideoSum, WindowSum
+from serving_layer.history.series import VideoSum, ViewerSum, WindowSum
 from serving_layer.money.appeals import AppealReceipt
 from serving_layer.money.catalogue_import import CatalogueFiles, ImportAnswer
 from serving_layer.money.statements import StatementDetail, StatementSummary, UnknownPayeeError
@@ -135,6 +136,12 @@ class FakeHistory:
         """The last version of a release that summed no watched seconds."""
         self.invalid_changes: list[tuple[int, str, date, str, int, tuple[str, ...]]] = []
         """(version, video, day, class, events, samples)."""
+        self.viewer_changes: list[tuple[int, str, date, str, int]] = []
+        """(version, video, day, viewer, 1 or -1)."""
+        self.forgotten: set[str] = set()
+        """Viewers of whom the store knows only that they were there."""
+        self.uncounted_until = 0
+        """The last version of a release that counted no viewers."""
         self.unsettled_days: set[date] = set()
         self.is_away = False
         self.is_slow = False
@@ -182,6 +189,21 @@ class FakeHistory:
             WindowSum(*key, views, billable, seconds if version > self.unsummed_until else None)
             for key, (views, billable, seconds) in found.items()
         ]
+
+    def viewers(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[ViewerSum] | None:
+        self._check()
+        if version <= self.uncounted_until:
+            return None
+        days: Counter[tuple[int, str, date, str]] = Counter()
+        for at, video_id, day, viewer, sign in self.viewer_changes:
+            quarter = (day - date(1970, 1, 1)).days * 96
+            if at <= version and video_id in video_ids and query.edges[0] <= quarter < query.edges[-1]:
+                days[bisect_right(query.edges, quarter) - 1, video_id, day, viewer] += sign
+        there = [key for key, count in days.items() if count]
+        unknown = Counter(window for window, *_, viewer in there if viewer in self.forgotten)
+        people = {(window, viewer) for window, *_, viewer in there if viewer not in self.forgotten}
+        known = Counter(window for window, _ in people)
+        return [ViewerSum(each, known[each] + unknown[each], unknown[each]) for each in sorted({*known, *unknown})]
 
     def invalid(self, video_ids: Sequence[str], version: int, start_on: date, end_on: date) -> list[InvalidSum]:
         self._check()

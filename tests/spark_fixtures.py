@@ -222,6 +222,14 @@ class MemoryServed:
         kinds = "event_day date, invalid_class string, events bigint"
         return self.spark.createDataFrame([(*key, events) for key, events in sums.items()], kinds)
 
+    def viewers_between(self, after: int, until: int) -> DataFrame:
+        sums: Counter[tuple[str, date]] = Counter()
+        for at, each in self.versions.viewers:
+            if after < at <= until:
+                sums[each.video_id, date.fromisoformat(each.event_day)] += each.viewers
+        kinds = "video_id string, event_day date, unique_viewers bigint"
+        return self.spark.createDataFrame([(*key, viewers) for key, viewers in sums.items()], kinds)
+
     def _frame(self, rows: Sequence[tuple[str, date | None, int, int, int]]) -> DataFrame:
         kinds = {"video_id": pa.string(), "event_day": pa.date32(), **dict.fromkeys(COUNTS, pa.int64())}
         columns = zip(*rows, strict=True) if rows else ((),) * len(kinds)

@@ -1,4 +1,4 @@
-"""The declared aggregates: sums over judged events, each kept in one derived table.
+"""The declared aggregates: sums over judged events, or over the viewers of a video and day, each kept in one table.
 
 A run adds to an aggregate what its new events and the former state of changed events make of it; a rebuild sums all
 events. So a new aggregate needs its declaration here and no other code. Pure.
@@ -20,6 +20,8 @@ class Aggregate:
     measures: Mapping[str, str]
     """Column → what one event adds to it, as SQL; a whole number."""
     counted_only: bool
+    of_viewers: bool = False
+    """Summed over the viewers of each video and day: rows of video_id, event_day and viewer. Else over events."""
 
     @property
     def is_by_day(self) -> bool:
@@ -59,6 +61,14 @@ BY_VIDEO_DAY = Aggregate(
     counted_only=True,
 )
 BY_VIDEO = Aggregate("views_by_video", {"video_id": "video_id"}, _VIEWS, counted_only=True)
+UNIQUE_VIEWERS = Aggregate(
+    "unique_viewers_by_video_day",
+    {name: name for name in ("video_id", EVENT_DAY)},
+    {"unique_viewers": "1"},
+    counted_only=False,
+    of_viewers=True,
+)
 
-AGGREGATES = (TALLY, DETAIL, BY_VIDEO_DAY, BY_VIDEO)
+OF_EVENTS = (TALLY, DETAIL, BY_VIDEO_DAY, BY_VIDEO)
 """From the finest to the coarsest."""
+AGGREGATES = (*OF_EVENTS, UNIQUE_VIEWERS)

@@ -1,10 +1,9 @@
 """The batch tables as records: the purpose of each, and the meaning of every column, used as the tables' comments."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from batch_layer.lake import aggregates
+from batch_layer.lake.table_records import Column, Table
 
 RAW_EVENTS = "raw_events"
 EVENTS = "events"
@@ -16,6 +15,7 @@ VIEWS_BY_VIDEO_DAY = aggregates.BY_VIDEO_DAY.table
 VIEWS_BY_DETAIL = aggregates.DETAIL.table
 REJECTED_EVENTS = "rejected_events"
 TALLY = aggregates.TALLY.table
+UNIQUE_VIEWERS = aggregates.UNIQUE_VIEWERS.table
 
 CLOSED_TABLES = (RAW_EVENTS, REJECTED_EVENTS, VIDEO_FACTS, TRAFFIC_OUTCOMES)
 """These hold messages as their senders wrote them, who owns a video, or what the rules of traffic weigh: analysts have
@@ -23,30 +23,6 @@ no right to them or their files.
 `events` has the verdict on each message."""
 ERASABLE_TABLES = (RAW_EVENTS, REJECTED_EVENTS, VIEWERS)
 """These hold what persons sent, and are erased: no version keeps its snapshots of them for long."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its name, its type as Spark writes it, and its meaning."""
-
-    name: str
-    type: str
-    comment: str
-
-    @property
-    def type_name(self) -> str:
-        """Return the type as Spark prints it."""
-        return re.sub(r"\s+", "", self.type)
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table."""
-
-    columns: tuple[Column, ...]
-    partitioning: str
-    comment: str
-    properties: Mapping[str, str] = field(default_factory=dict)
 
 
 _TOPIC = Column("topic", "string", "Kafka topic")
@@ -257,6 +233,21 @@ TABLES: dict[str, Table] = {
         (_VIDEO, _EVENT_DAY, _COUNTRY, _DEVICE, *_COUNTS, _POLICY),
         "event_day",
         "Settled views of a video by event day, country and device",
+        _ROW_UPDATES,
+    ),
+    UNIQUE_VIEWERS: Table(
+        (
+            _VIDEO,
+            _EVENT_DAY,
+            Column(
+                "unique_viewers",
+                "bigint",
+                "Different viewers of the counted events; stays as it is when their personal columns are removed. "
+                "Numbers of several days or videos do not add up: who comes again is one viewer",
+            ),
+        ),
+        "event_day",
+        "How many viewers a video had on an event day",
         _ROW_UPDATES,
     ),
     REJECTED_EVENTS: Table(

@@ -159,6 +159,7 @@ def _steps(
             removed.archived,
             removed.replaced,
             Removal(order.actor, order.reason, order.before, removed.removed),
+            forgotten=order.viewer,
         )
         notes.append(f"version {version.version}")
     gone_after = ports.clock() + ports.grace

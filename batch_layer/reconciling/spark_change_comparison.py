@@ -13,13 +13,14 @@ from batch_layer.archive.archive_files import CHANGED, Hours, by_place, file_sen
 from batch_layer.archive.removals import Removals
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.spark_stored import with_measures
-from batch_layer.lake.tables import RAW_EVENTS, TALLY, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
+from batch_layer.lake.tables import RAW_EVENTS, TALLY, UNIQUE_VIEWERS, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.reconciliation import SERVED, Days, VersionChange, gain_differences
 from batch_layer.reconciling.spark_comparison import naming, offset_differences, raw_by_file
 from batch_layer.reconciling.spark_invalid import compared_invalid
 from batch_layer.reconciling.spark_served import ServedCounts
 from batch_layer.reconciling.spark_videos import COUNTS, compared_videos
+from batch_layer.reconciling.spark_viewers import compared_viewers
 from ingestion.contract.version import PublishedVersion
 
 
@@ -56,7 +57,9 @@ class SparkChangeComparison:
         with naming(self._spark, change.version):
             served_days = self._served.days_between(after, until).persist()
             served_invalid = self._served.invalid_between(after, until).persist()
-            changed = served_days.select("event_day").union(served_invalid.select("event_day"))
+            served_viewers = self._served.viewers_between(after, until).persist()
+            with_days = (served_days, served_invalid, served_viewers)
+            changed = reduce(DataFrame.union, [each.select("event_day") for each in with_days])
             changed_on = {row.event_day for row in changed.distinct().collect()}
             days = tuple(sorted({*changed_on, *self._store.judged_days(after, until)}))
             by_day = tables.gained(VIEWS_BY_VIDEO_DAY, days, ("video_id", "event_day"), COUNTS).persist()
@@ -64,6 +67,9 @@ class SparkChangeComparison:
             served = self._served.counts_between(after, until).persist()
             tally = tables.gained(TALLY, days, ("event_day", "verdict", "reason"), ("event_count",))
             of_days += compared_invalid(tally, served_invalid)
+            of_days += compared_viewers(
+                tables.gained(UNIQUE_VIEWERS, days, ("video_id", "event_day"), ("unique_viewers",)), served_viewers
+            )
             gained = by_day.groupBy("video_id").agg(*[F.sum(name).alias(name) for name in COUNTS])
             of_gained = gained.where(" OR ".join(f"{name} <> 0" for name in COUNTS)).select("video_id")
             video_ids = of_gained.union(served.select("video_id")).distinct()
@@ -74,7 +80,7 @@ class SparkChangeComparison:
             totals = {VIEWS_BY_VIDEO_DAY: before.unionByName(gained), VIEWS_BY_VIDEO: now, SERVED: served}
             _, of_videos = compared_videos({name: _of(rows, video_ids) for name, rows in totals.items()})
             count = served.count()
-            for each in (served_days, served_invalid, by_day, served):
+            for each in (served_days, served_invalid, served_viewers, by_day, served):
                 each.unpersist()
         return count, of_days + of_videos
 
@@ -95,9 +101,9 @@ class _Change:
     recorded: Mapping[str, Hours]
 
     def at(self, name: str, version: PublishedVersion | None) -> DataFrame:
-        """Return all rows of a table at a version; none before the first."""
+        """Return all rows of a table at a version; none before the first, or in an earlier release without it."""
         tables = IcebergTables(self.spark)
-        if version is None:
+        if version is None or name not in version.snapshots:
             return tables.at(name, self.change.version.snapshots[name]).limit(0)
         return tables.at(name, version.snapshots[name])
 

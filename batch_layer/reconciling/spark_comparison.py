@@ -28,6 +28,7 @@ from batch_layer.lake.tables import (
     REJECTED_EVENTS,
     TALLY,
     TRAFFIC_OUTCOMES,
+    UNIQUE_VIEWERS,
     VIEWS_BY_DETAIL,
     VIEWS_BY_VIDEO,
     VIEWS_BY_VIDEO_DAY,
@@ -43,6 +44,7 @@ from batch_layer.reconciling.reconciliation import (
 from batch_layer.reconciling.spark_invalid import compared_invalid
 from batch_layer.reconciling.spark_served import ServedCounts
 from batch_layer.reconciling.spark_videos import COUNTS, compared_videos
+from batch_layer.reconciling.spark_viewers import compared_viewers
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -121,7 +123,8 @@ class SparkComparison:
             count, differences = _video_differences(tables, self._served)
             served = self._served.invalid_between(0, version.version)
             served = served if days is None else served.where(F.col("event_day").isin(*days))
-            return count, differences + compared_invalid(tables.happened(TALLY), served)
+            differences += compared_invalid(tables.happened(TALLY), served)
+            return count, differences + _viewer_differences(tables, self._served)
 
     def note_groups(self, version: PublishedVersion) -> None:
         """See the port."""
@@ -241,6 +244,14 @@ def _video_differences(tables: _Tables, served: ServedCounts) -> tuple[int, list
     by_day = with_measures(tables.whole(VIEWS_BY_VIDEO_DAY), COUNTS)
     video_count, more = compared_videos({VIEWS_BY_VIDEO_DAY: by_day} | ends)
     return video_count, differences + more
+
+
+def _viewer_differences(tables: _Tables, served: ServedCounts) -> list[str]:
+    if UNIQUE_VIEWERS not in tables.version.snapshots:  # a release that counted no viewers
+        return []
+    shown = served.viewers_between(0, tables.version.version)
+    of_days = shown if tables.days is None else shown.where(F.col("event_day").isin(*tables.days))
+    return compared_viewers(tables.happened(UNIQUE_VIEWERS), of_days)
 
 
 def _unreadable(spark: SparkSession, version: PublishedVersion, error: SparkError) -> str:

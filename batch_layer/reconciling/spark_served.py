@@ -17,6 +17,10 @@ _INVALID = """
     SELECT event_day, invalid_class, sum(events_change)::bigint AS events
     FROM published.invalid_changes WHERE version > %d AND version <= %d GROUP BY event_day, invalid_class"""
 
+_VIEWERS = """
+    SELECT video_id, event_day, sum(viewers_change)::bigint AS unique_viewers
+    FROM published.viewer_changes WHERE version > %d AND version <= %d GROUP BY video_id, event_day"""
+
 
 class ServedCounts(Protocol):
     """Reads the served counts as data frames of video_id and the measures of `VideoMeasures`."""
@@ -32,6 +36,9 @@ class ServedCounts(Protocol):
 
     def invalid_between(self, after: int, until: int) -> DataFrame:
         """Return by how much versions in (after, until] changed invalid traffic: event_day, invalid_class, events."""
+
+    def viewers_between(self, after: int, until: int) -> DataFrame:
+        """Return by how much versions in (after, until] changed the viewers: video_id, event_day, unique_viewers."""
 
 
 class SparkServedCounts:
@@ -55,6 +62,10 @@ class SparkServedCounts:
     def invalid_between(self, after: int, until: int) -> DataFrame:
         """See the port."""
         return self._read(_INVALID % (after, until), key="invalid_class")
+
+    def viewers_between(self, after: int, until: int) -> DataFrame:
+        """See the port."""
+        return self._read(_VIEWERS % (after, until))
 
     def _read(self, query: str, *, key: str = "video_id") -> DataFrame:
         return read_postgres(self._spark, self._url, query, key=key)

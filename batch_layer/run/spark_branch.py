@@ -30,6 +30,8 @@ class WrittenParts:
 
     events: list[TableChanges] = field(default_factory=list)
     totals: list[CellChanges] = field(default_factory=list)
+    viewers: list[TableChanges] = field(default_factory=list)
+    """The rows of viewers that came and went; see `changed_viewers`."""
 
 
 @dataclass(frozen=True)

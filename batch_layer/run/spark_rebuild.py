@@ -17,13 +17,14 @@ from batch_layer.judging.spark_facts import unchanged_facts
 from batch_layer.judging.spark_judging import Rules, Stored, judge
 from batch_layer.judging.spark_traffic import TrafficOfDays, ends_of
 from batch_layer.judging.spark_traffic_groups import given_rows, other_findings, other_sets
+from batch_layer.judging.spark_unique_viewers import viewer_rows
 from batch_layer.judging.traffic_rules import TrafficRules
-from batch_layer.lake.aggregates import AGGREGATES
+from batch_layer.lake.aggregates import AGGREGATES, OF_EVENTS, UNIQUE_VIEWERS
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_content_hash import contents
-from batch_layer.lake.spark_kept import Kept
-from batch_layer.lake.spark_stored import with_position
+from batch_layer.lake.spark_kept import Kept, kept
+from batch_layer.lake.spark_stored import PLACE, with_position
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, REJECTED_EVENTS, TRAFFIC_OUTCOMES, VIDEO_FACTS, VIEWERS
 from batch_layer.reconciling.spark_comparison import offset_differences
 from batch_layer.run.ports import Decided
@@ -111,8 +112,20 @@ class Recount:
         self.tables.append(EVENTS, self.branch, judged.added)
         self._judge_traffic(policies, seal)
         events = self.tables.on_branch(EVENTS, self.branch)
-        for aggregate in AGGREGATES:
+        for aggregate in OF_EVENTS:
             self._replace(aggregate.table, whole(events, aggregate))
+        self._replace(UNIQUE_VIEWERS.table, self._unique_viewers(events))
+
+    def _unique_viewers(self, events: DataFrame) -> DataFrame:
+        """Return how many viewers a video has on each day: as published where somebody is not known any more."""
+        viewers = self.tables.on_branch(VIEWERS, self.branch)
+        found = whole(viewer_rows(events, viewers), UNIQUE_VIEWERS)
+        if not self.removals.is_any or UNIQUE_VIEWERS.table not in self.version.snapshots:
+            return found
+        unknown = events.where("verdict <> 'rejected'").join(viewers, PLACE, "left_anti")
+        days = kept(unknown.select(*UNIQUE_VIEWERS.keys).distinct()).joinable()
+        sealed = self._published(UNIQUE_VIEWERS.table).join(days, list(UNIQUE_VIEWERS.keys), "left_semi")
+        return found.join(days, list(UNIQUE_VIEWERS.keys), "left_anti").unionByName(sealed.select(*found.columns))
 
     def _judge_traffic(self, policies: Mapping[date, CountingPolicy], seal: SealedRows) -> None:
         """Let the day rules judge the days that the version has judged, with what they saw then."""

@@ -9,12 +9,13 @@ from pyspark.sql import functions as F
 from batch_layer.archive.ports import Archived
 from batch_layer.archive.removals import Removals
 from batch_layer.judging.spark_aggregates import CellChanges
+from batch_layer.judging.spark_unique_viewers import viewer_rows
 from batch_layer.lake.aggregates import BY_VIDEO
 from batch_layer.lake.content import Content
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import Kept, kept
 from batch_layer.lake.spark_stored import POSITION
-from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, VIEWS_BY_VIDEO
+from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, UNIQUE_VIEWERS, VIEWERS, VIEWS_BY_VIDEO
 from batch_layer.run.ports import ArchivedPiece, Branch, DerivedPiece, JudgedPiece
 from batch_layer.run.spark_branch import BranchTables, JudgedRows, WrittenParts
 from ingestion.contract.attesting_keys import AttestingKeys
@@ -35,7 +36,8 @@ def rewritten(
     nothing = {name: Kept(rows.select("*", *POSITION).where(F.lit(False)), 0) for name, rows in now.items()}
     rules = {day: replace(each, catalogue_version=catalogue_version) for day, each in base.day_rules.items()}
     former = _events_as_published(on, base)
-    written = WrittenParts([TableChanges(Kept(former, base.row_counts[EVENTS]), now[EVENTS])], [_totals(on, base)])
+    events = TableChanges(Kept(former, base.row_counts[EVENTS]), now[EVENTS])
+    written = WrittenParts([events], [_totals(on, base)], [_viewers(on, base)])
     branch = Branch(on.run_id, base, rules, {}, {}, keys, written)
     zero = OffsetVector.zero(base.offsets.topic, len(base.offsets.ends))
     rows = {row.partition: row["count"] for row in now[RAW_EVENTS].groupBy("partition").count().collect()}
@@ -46,6 +48,16 @@ def rewritten(
     engine = JudgedRows(now[RAW_EVENTS], raw, now[EVENTS], 0, nothing[EVENTS], changes, removals)
     judged = JudgedPiece(piece, frozenset(rules), rules, 0, 0, 0, engine=engine)
     return DerivedPiece(judged, engine)
+
+
+def _viewers(on: BranchTables, base: PublishedVersion) -> TableChanges:
+    """Return the rows of viewers that differ from the base; all of them if its release counted no viewers."""
+    viewers = on.read(VIEWERS)
+    now = viewer_rows(on.read(EVENTS), viewers)
+    if UNIQUE_VIEWERS not in base.snapshots:
+        return TableChanges(Kept(now.where(F.lit(False)), 0), now)
+    before = viewer_rows(on.tables.at(EVENTS, base.snapshots[EVENTS]), viewers)
+    return TableChanges(kept(before.exceptAll(now)), now.exceptAll(before))
 
 
 def _events_as_published(on: BranchTables, base: PublishedVersion) -> DataFrame:

@@ -16,20 +16,16 @@ from batch_layer.archive.spark_archive import RecordSource, append_raw, verify_a
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
 from batch_layer.judging.batch_keys import BatchKeys
-from batch_layer.judging.spark_aggregates import changed_cells, last_totals, rejected_events
+from batch_layer.judging.spark_aggregates import last_totals
 from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_facts import catalogue_of, policies_of
 from batch_layer.judging.spark_traffic_groups import groups_of, undisturbed
 from batch_layer.judging.traffic_rules import NO_TRAFFIC_RULES, TrafficRules
-from batch_layer.lake.aggregates import AGGREGATES, BY_VIDEO
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_errors import translated
-from batch_layer.lake.spark_kept import Kept
 from batch_layer.lake.tables import (
-    EVENTS,
     RAW_EVENTS,
-    REJECTED_EVENTS,
     TALLY,
     TRAFFIC_OUTCOMES,
 )
@@ -41,14 +37,15 @@ from batch_layer.run.spark_branch import (
     WrittenParts,
 )
 from batch_layer.run.spark_contents import piece_contents
+from batch_layer.run.spark_derived_part import derived_part
 from batch_layer.run.spark_events_part import EventJudges
 from batch_layer.run.spark_rebuild import Recount
 from batch_layer.run.spark_rewrite import rewritten
 from batch_layer.run.spark_traffic_part import TrafficJudges
 from batch_layer.versions.day_changes import TallyRow
 from batch_layer.versions.ports import StagedCounts, Staging
-from batch_layer.versions.spark_day_changes import day_changes, invalid_changes, tally_by_day
-from batch_layer.versions.spark_staging import stage
+from batch_layer.versions.spark_day_changes import day_changes, invalid_changes, tally_by_day, viewer_changes
+from batch_layer.versions.spark_staging import Changed, stage
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import LogPlace, OffsetVector
 from ingestion.contract.periods import Period
@@ -167,18 +164,7 @@ class SparkWarehouse:
     @translated
     def derive(self, judged: JudgedPiece) -> DerivedPiece:
         """See the port."""
-        branch, engine = judged.piece.branch, judged.engine
-        on, events, changes = self._on(branch), engine.changes[EVENTS], dict(engine.changes)
-        for cells in changed_cells(events, judged.touched, on.read, aggregates=AGGREGATES):
-            table = cells.aggregate.table
-            days = judged.touched if cells.aggregate.is_by_day else None
-            changes[table] = on.replace(table, cells.removed, cells.added, days=days)
-            if cells.aggregate == BY_VIDEO:
-                branch.engine.totals.append(cells)
-        if engine.new is not None:
-            rejected = Kept(rejected_events(engine.new, engine.raw), engine.rejected_count)
-            changes[REJECTED_EVENTS] = on.replace(REJECTED_EVENTS, None, rejected)
-        return DerivedPiece(judged, replace(engine, changes=changes))
+        return derived_part(self._on(judged.piece.branch), judged)
 
     @translated
     def check(self, derived: DerivedPiece) -> GateReport:
@@ -228,9 +214,9 @@ class SparkWarehouse:
         """See the port."""
         changed = [(each.removed.rows, each.added) for each in branch.engine.events]
         counts = last_totals(branch.engine.totals)
-        return stage(
-            counts, day_changes(changed), invalid_changes(changed), staging=self._staging, run_id=branch.run_id
-        )
+        viewers = viewer_changes([(each.removed.rows, each.added) for each in branch.engine.viewers])
+        parts = Changed(counts, day_changes(changed), invalid_changes(changed), viewers)
+        return stage(parts, staging=self._staging, run_id=branch.run_id)
 
     @translated
     def tag(self, version: int, snapshots: Mapping[str, int]) -> None:

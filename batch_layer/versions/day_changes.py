@@ -3,9 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from hashlib import sha256
 from typing import NamedTuple
 
 SAMPLES_MAX = 3
+_VIEWER_DIGITS = 32
+
+
+def viewer_key(user_id: str) -> str:
+    """Return a viewer as the rows of viewers name one: 32 hex digits of a hash, as many bits as a UUID has."""
+    return sha256(user_id.encode()).hexdigest()[:_VIEWER_DIGITS]
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,20 @@ class TallyRow(NamedTuple):
     reason: str
     """Code of the first reason of rejected events and invalid traffic; empty for others."""
     events: int
+
+
+@dataclass(frozen=True)
+class ViewerChange:
+    """The change of the viewers of a video on an event day (UTC), in a version."""
+
+    video_id: str
+    event_day: str
+    """ISO date."""
+    viewers: int
+    """More viewers than before; negative if fewer."""
+    came: Sequence[str]
+    """Those who are viewers now and were not, each as 32 hex digits."""
+    went: Sequence[str]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.removals import Removal
-from batch_layer.versions.day_changes import DayChange, InvalidChange, TallyRow
+from batch_layer.versions.day_changes import DayChange, InvalidChange, TallyRow, ViewerChange
 from ingestion.contract.offsets import LogPlace
 from ingestion.contract.periods import Period
 from ingestion.contract.traffic_findings import TrafficFinding
@@ -45,6 +45,7 @@ class StagedCounts:
     video_count: int = 0
     day_count: int = 0
     invalid_count: int = 0
+    viewer_count: int = 0
 
 
 class Staging(Protocol):
@@ -62,6 +63,9 @@ class Staging(Protocol):
 
     def store_invalid(self, run_id: str, piece: int, rows: Iterable[InvalidChange]) -> int:
         """Store the changes of invalid traffic by video, event day and class, each in one piece; return how many."""
+
+    def store_viewers(self, run_id: str, piece: int, rows: Iterable[ViewerChange]) -> int:
+        """Store the changes of viewers by video and event day, each in one piece; return how many."""
 
 
 class VersionStore(Protocol):
@@ -104,10 +108,12 @@ class VersionStore(Protocol):
         removal: Removal | None = None,
         findings: Collection[tuple[Period, TrafficFinding]] = (),
         tally: Collection[TallyRow] | None = None,
+        forgotten: str | None = None,
     ) -> None:
         """Publish in one transaction: the version, the run's staged rows, its files, the pointer, the run's end.
 
-        `findings`: what the rules of periods found, which the days of the version pin.
+        `findings`: what the rules of periods found, which the days of the version pin. `forgotten`: the viewer whose
+        rows the removal is of. Viewers whose rows are removed leave the published changes, and the numbers stay.
 
         `tally`: of all events of the version; None: it is that of the version before.
 

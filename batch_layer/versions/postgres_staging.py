@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from batch_layer.lake.postgres_connection import connected
 from batch_layer.lake.postgres_errors import translated
-from batch_layer.versions.day_changes import DayChange, InvalidChange
+from batch_layer.versions.day_changes import DayChange, InvalidChange, ViewerChange
 from batch_layer.versions.ports import VideoCount
 from batch_layer.versions.postgres_copy import array_of_numbers, array_of_texts, copy_rows
 
@@ -20,6 +20,9 @@ _DAY_COLUMNS = (
 )
 _INVALID = "staging.invalid_changes"
 _INVALID_COLUMNS = "run_id, piece, video_id, event_day, invalid_class, events_change, sample_event_ids"
+
+_VIEWERS = "staging.viewer_changes"
+_VIEWER_COLUMNS = "run_id, piece, video_id, event_day, viewers_change, came, went"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,15 @@ class PostgresStaging:
             for each in rows
         )  # fmt: skip
         return self._replace(_INVALID, _INVALID_COLUMNS, run_id, piece=piece, rows=fields)
+
+    def store_viewers(self, run_id: str, piece: int, rows: Iterable[ViewerChange]) -> int:
+        """See the port."""
+        fields = (
+            (run_id, piece, each.video_id, each.event_day, each.viewers, array_of_texts(each.came),
+             array_of_texts(each.went))
+            for each in rows
+        )  # fmt: skip
+        return self._replace(_VIEWERS, _VIEWER_COLUMNS, run_id, piece=piece, rows=fields)
 
     def _replace(self, table: str, columns: str, run_id: str, *, piece: int, rows: Iterable[tuple[object, ...]]) -> int:
         """Store a piece in one transaction; an attempt that runs beside another one waits for it and then fails."""

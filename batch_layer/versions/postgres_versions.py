@@ -8,18 +8,18 @@ from typing import Any
 import psycopg2
 from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import cursor as Cursor
 
 from batch_layer.archive.archive_files import ArchivedFile
 from batch_layer.archive.removals import Removal
 from batch_layer.errors import PooledError, RefusedError
 from batch_layer.lake.postgres_connection import connected
 from batch_layer.lake.postgres_errors import translated
-from batch_layer.versions.day_changes import TallyRow
+from batch_layer.versions.day_changes import TallyRow, viewer_key
 from batch_layer.versions.ports import RunEntry, StagedCounts
 from batch_layer.versions.postgres_copy import copy_rows
 from batch_layer.versions.postgres_findings import store_findings
 from batch_layer.versions.postgres_on_record import put_on_record, record_removal
+from batch_layer.versions.postgres_staged import DROP_STAGED, take_staged
 from batch_layer.versions.postgres_tally import store_tally
 from ingestion.contract.attesting_keys import AttestingKeys
 from ingestion.contract.event_contracts import EventContracts
@@ -28,7 +28,6 @@ from ingestion.contract.periods import Period
 from ingestion.contract.refusals import is_refusal
 from ingestion.contract.traffic_findings import TrafficFinding
 from ingestion.contract.traffic_groups import TrafficDecision
-from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion, rules_of
 
 _LOCK_KEY = 0x6261746368  # "batch"
@@ -37,22 +36,6 @@ _SELECT = """
     SELECT version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules, published_at,
         accepted_late, event_contracts, attesting_keys, traffic_decisions
     FROM published.versions"""
-# in the order of the published table's key
-_TAKE_COUNTS = """
-    INSERT INTO published.video_counts (video_id, version, views, billable_views, watched_seconds)
-    SELECT video_id, %s, views, billable_views, watched_seconds
-    FROM staging.video_counts WHERE run_id = %s ORDER BY video_id"""
-_TAKE_DAYS = """
-    INSERT INTO published.video_day_changes (video_id, event_day, version, views_change, billable_change,
-        seconds_change, quarters, countries, devices, cell_views, cell_billable, cell_seconds)
-    SELECT video_id, event_day, %s, views_change, billable_change,
-        seconds_change, quarters, countries, devices, cell_views, cell_billable, cell_seconds
-    FROM staging.video_day_changes WHERE run_id = %s ORDER BY video_id, event_day"""
-_TAKE_INVALID = """
-    INSERT INTO published.invalid_changes (video_id, event_day, invalid_class, version, events_change, sample_event_ids)
-    SELECT video_id, event_day, invalid_class, %s, events_change, sample_event_ids
-    FROM staging.invalid_changes WHERE run_id = %s ORDER BY video_id, event_day, invalid_class"""
-_DROP_STAGED = "TRUNCATE staging.video_counts, staging.video_day_changes, staging.invalid_changes"
 
 
 class PostgresVersionStore:
@@ -131,7 +114,7 @@ class PostgresVersionStore:
 
     def drop_staged(self) -> None:
         """See the port."""
-        self._write(_DROP_STAGED, ())
+        self._write(DROP_STAGED, ())
 
     def publish(
         self,
@@ -143,6 +126,7 @@ class PostgresVersionStore:
         removal: Removal | None = None,
         findings: Collection[tuple[Period, TrafficFinding]] = (),
         tally: Collection[TallyRow] | None = None,
+        forgotten: str | None = None,
     ) -> None:
         """See the port."""
         with translated(), self._connection, self._connection.cursor() as cursor:
@@ -153,13 +137,15 @@ class PostgresVersionStore:
                     "traffic_decisions) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                     _row(version),
                 )
-                _take_staged(cursor, version, staged)
+                take_staged(cursor, version, staged)
                 store_findings(cursor, version.version, findings)
                 if tally is not None:
                     store_tally(cursor, version.version, tally)
                 put_on_record(cursor, version.version, archived)
                 if removal is not None:
                     record_removal(cursor, version.version, removal)
+                    forgotten_key = None if forgotten is None else viewer_key(forgotten)
+                    cursor.execute("SELECT published.forget_viewers(%s, %s)", (removal.before, forgotten_key))
                 gone = ((path, version.version) for path in replaced)
                 copy_rows(cursor, "published.replaced_files (path, version)", gone)
                 cursor.execute(
@@ -196,23 +182,6 @@ class PostgresVersionStore:
     def _write(self, query: str, values: tuple[object, ...]) -> None:
         with translated(), self._connection, self._connection.cursor() as cursor:
             cursor.execute(query, values)
-
-
-def _take_staged(cursor: Cursor, version: PublishedVersion, staged: StagedCounts) -> None:
-    """Publish the run's staged rows, and leave none behind."""
-    for query, what, count in (
-        (_TAKE_COUNTS, "counts", staged.video_count),
-        (_TAKE_DAYS, "day changes", staged.day_count),
-        (_TAKE_INVALID, "changes of invalid traffic", staged.invalid_count),
-    ):
-        cursor.execute(query, (version.version, version.run_id))
-        if cursor.rowcount != count:
-            raise UnavailableError(
-                Part.POSTGRES,
-                f"PostgreSQL has {cursor.rowcount:,} of the {count:,} {what} that run {version.run_id} has stored; "
-                "nothing was published, run it again",
-            )
-    cursor.execute(_DROP_STAGED)
 
 
 def _row(version: PublishedVersion) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""The changes that a run makes to the settled views and invalid traffic of each video and day, for serving."""
+"""The changes that a run makes to the views, invalid traffic and viewers of each video and day, for serving."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -6,6 +6,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch_layer.judging.spark_unique_viewers import VIEWER_ROW
 from batch_layer.lake.aggregates import BY_VIDEO_DAY
 from batch_layer.lake.reason_sql import CLASS_OF_REASON
 from batch_layer.versions.day_changes import SAMPLES_MAX, TallyRow
@@ -48,6 +49,28 @@ def tally_by_day(tally_rows: DataFrame) -> list[TallyRow]:
     """Return how many events of each day of a tally got which verdict, and why."""
     rows = tally_rows.groupBy("event_day", "verdict", "reason").agg(F.sum("event_count").alias("events"))
     return [TallyRow(*row) for row in rows.where("events <> 0").collect()]
+
+
+def viewer_changes(changed: Sequence[tuple[DataFrame, DataFrame]]) -> DataFrame | None:
+    """Return what the rows of viewers `(went, came)` of parts of a run change in the viewers of a video and day.
+
+    One row for each video and day, with the columns of `ViewerChange`. None: no part has any.
+    """
+    if not changed:
+        return None
+    signed = [
+        rows.select(*VIEWER_ROW, F.lit(sign).alias("sign"))
+        for pair in changed
+        for rows, sign in zip(pair, (-1, 1), strict=True)
+    ]
+    net = reduce(DataFrame.unionByName, signed).groupBy(*VIEWER_ROW).agg(F.sum("sign").alias("sign")).where("sign <> 0")
+    came, went = (
+        F.sort_array(F.collect_list(F.when(F.col("is_known") & (F.col("sign") == sign), F.col("viewer"))))
+        for sign in (1, -1)
+    )
+    sums = (F.sum("sign").alias("viewers"), came.alias("came"), went.alias("went"))
+    day = F.date_format("event_day", "yyyy-MM-dd").alias("event_day")
+    return net.groupBy("video_id", day).agg(*sums)
 
 
 def _invalid(events: DataFrame, sign: int) -> DataFrame:

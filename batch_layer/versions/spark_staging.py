@@ -9,26 +9,39 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.versions.day_changes import CellChange, DayChange, InvalidChange
+from batch_layer.versions.day_changes import CellChange, DayChange, InvalidChange, ViewerChange
 from batch_layer.versions.ports import StagedCounts, Staging, VideoCount
 
 _STORED = "row_count bigint"
 
 
-def stage(counts: DataFrame, days: DataFrame, invalid: DataFrame, *, staging: Staging, run_id: str) -> StagedCounts:
-    """Store the counts of a run and return how many rows that are.
+@dataclass(frozen=True)
+class Changed:
+    """What a run changed in what is served."""
 
-    `counts` has the columns of `VideoCount`, each video once; `days` is made by `day_changes`, and
-    `invalid` by `invalid_changes`.
-    """
+    counts: DataFrame
+    """The columns of `VideoCount`, each video once."""
+    days: DataFrame
+    """Made by `day_changes`."""
+    invalid: DataFrame
+    """Made by `invalid_changes`."""
+    viewers: DataFrame | None
+    """Made by `viewer_changes`."""
+
+
+def stage(changed: Changed, *, staging: Staging, run_id: str) -> StagedCounts:
+    """Store the counts of a run and return how many rows that are."""
     return StagedCounts(
-        _stored(counts, _Piece(run_id, staging.store_counts, _video_count)),
-        _stored(days, _Piece(run_id, staging.store_days, _day_change)),
-        _stored(invalid, _Piece(run_id, staging.store_invalid, _invalid_change)),
+        _stored(changed.counts, _Piece(run_id, staging.store_counts, _video_count)),
+        _stored(changed.days, _Piece(run_id, staging.store_days, _day_change)),
+        _stored(changed.invalid, _Piece(run_id, staging.store_invalid, _invalid_change)),
+        _stored(changed.viewers, _Piece(run_id, staging.store_viewers, _viewer_change)),
     )
 
 
-def _stored(rows: DataFrame, write: "_Piece") -> int:
+def _stored(rows: DataFrame | None, write: "_Piece") -> int:
+    if rows is None:
+        return 0
     found = rows.mapInArrow(write, _STORED).agg(F.sum("row_count")).first()
     return int(found[0] or 0) if found else 0
 
@@ -60,3 +73,7 @@ def _day_change(row: dict[str, Any]) -> DayChange:
 
 def _invalid_change(row: dict[str, Any]) -> InvalidChange:
     return InvalidChange(**row)
+
+
+def _viewer_change(row: dict[str, Any]) -> ViewerChange:
+    return ViewerChange(**row)

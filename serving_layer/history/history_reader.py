@@ -14,7 +14,7 @@ from serving_layer.access.access import Caller, nothing_here
 from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.ports import Channels, QueryTooSlowError, SettledHistory
-from serving_layer.history.series import VideoSum, WindowSum
+from serving_layer.history.series import VideoSum, ViewerSum, WindowSum
 from serving_layer.problems.problems import ProblemError, refused
 from serving_layer.request.parameters import AtVersion, SeriesQuery, TopQuery
 
@@ -76,6 +76,15 @@ class HistoryReader:
         """Return the sums of a series, cached for the next page."""
         key = (version, tuple(video_ids), query)
         return await self._remembered(key, version, self._history.series, video_ids, version.version, query)
+
+    async def viewers(
+        self, video_ids: Sequence[str], version: ServedVersion, query: SeriesQuery
+    ) -> list[ViewerSum] | None:
+        """Return the viewers of a series by UTC days, cached for the next page; None if the version counted none."""
+        if not version.version:
+            return []
+        key = ("viewers", version, tuple(video_ids), query)
+        return await self._remembered(key, version, self._history.viewers, video_ids, version.version, query)
 
     async def top(self, version: ServedVersion, query: TopQuery) -> list[VideoSum]:
         """Return a ranking, cached: it is the most expensive query, and the same for every caller."""

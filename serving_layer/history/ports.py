@@ -6,7 +6,7 @@ from typing import Protocol
 
 from serving_layer.counts.merge import ServedVersion, SettledCount
 from serving_layer.history.invalid import InvalidSum
-from serving_layer.history.series import VideoSum, WindowSum
+from serving_layer.history.series import VideoSum, ViewerSum, WindowSum
 from serving_layer.request.parameters import SeriesQuery, TopQuery
 
 
@@ -35,6 +35,12 @@ class SettledHistory(Protocol):
 
     def series(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[WindowSum]:
         """Return the sums over the videos at a version, by window and group; windows without views may be absent."""
+
+    def viewers(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[ViewerSum] | None:
+        """Return the different viewers of the videos together, by window; windows without any may be absent.
+
+        The query is by UTC days and without groups. None: the version is of a release that counted no viewers.
+        """
 
     def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
         """Return the `most` videos with the most views of the requested kind at a version, best first."""

@@ -11,9 +11,9 @@ from serving_layer.counts.merge import ServedVersion, SettledCount
 from serving_layer.counts.postgres_versions import COUNTS_SQL, served_version
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.ports import QueryTooSlowError
-from serving_layer.history.series import VideoSum, WindowSum
+from serving_layer.history.series import VideoSum, ViewerSum, WindowSum
 from serving_layer.request.parameters import SeriesQuery, TopQuery
-from serving_layer.request.windows import QUARTERS_PER_DAY, day_of
+from serving_layer.request.windows import day_of
 
 CONNECTIONS = 2
 
@@ -45,6 +45,27 @@ WHERE d.video_id = ANY(%s) AND d.event_day BETWEEN %s AND %s AND d.version <= %s
   AND (d.event_day - DATE '1970-01-01') * 96 + c.quarter < %s
 GROUP BY 1, 2, 3
 """
+# who is known is counted once in a window; who is not, once for each video and day
+_VIEWERS_SQL = """
+WITH changes AS (
+    SELECT width_bucket((event_day - DATE '1970-01-01') * 96, %s::integer[]) - 1 AS win, video_id, event_day,
+           viewers_change, came, went
+    FROM published.viewer_changes WHERE video_id = ANY(%s) AND event_day BETWEEN %s AND %s AND version <= %s
+), known AS (
+    SELECT c.win, u.viewer
+    FROM changes c CROSS JOIN LATERAL (SELECT unnest(c.came), 1 UNION ALL SELECT unnest(c.went), -1)
+        AS u (viewer, change)
+    GROUP BY c.win, c.video_id, c.event_day, u.viewer HAVING sum(u.change) > 0
+), people AS (
+    SELECT win, count(DISTINCT viewer) AS viewers, count(*) AS viewer_days FROM known GROUP BY win
+), numbers AS (
+    SELECT win, sum(viewers_change) AS viewer_days FROM changes GROUP BY win
+)
+SELECT n.win, (n.viewer_days - coalesce(p.viewer_days, 0) + coalesce(p.viewers, 0))::bigint,
+       (n.viewer_days - coalesce(p.viewer_days, 0))::bigint
+FROM numbers n LEFT JOIN people p ON p.win = n.win
+"""
+_HAS_VIEWERS_SQL = "SELECT snapshots ? 'unique_viewers_by_video_day' FROM published.versions WHERE version = %s"
 _TOP_SQL = """
 SELECT video_id, sum(views_change)::bigint AS views, sum(billable_change)::bigint AS billable_views
 FROM published.video_day_changes
@@ -98,10 +119,18 @@ class PostgresHistory:
         """See the port."""
         start, end = query.edges[0], query.edges[-1]
         arguments = (list(query.edges[:-1]), list(video_ids), day_of(start), day_of(end - 1), version)
-        if not query.group_by and all(edge % QUARTERS_PER_DAY == 0 for edge in query.edges):
+        if not query.group_by and query.is_by_day:
             return [WindowSum(*row) for row in self._reads.query(_DAYS_SQL, arguments)]
         columns = {each: f"c.{each}" if each in query.group_by else "''" for each in ("country", "device")}
         return [WindowSum(*row) for row in self._reads.query(_CELLS_SQL.format(**columns), (*arguments, start, end))]
+
+    def viewers(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[ViewerSum] | None:
+        """See the port."""
+        if not all(row[0] for row in self._reads.query(_HAS_VIEWERS_SQL, (version,))):
+            return None
+        days = (day_of(query.edges[0]), day_of(query.edges[-1] - 1))
+        arguments = (list(query.edges[:-1]), list(video_ids), *days, version)
+        return [ViewerSum(*row) for row in self._reads.query(_VIEWERS_SQL, arguments)]
 
     def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
         """See the port."""

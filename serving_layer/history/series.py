@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, structs
 
 from ingestion.contract.event import VIEW_DURATION_SECONDS_MAX
 from serving_layer.counts.answers import Count, Envelope, Instant
@@ -29,6 +29,15 @@ class WindowSum(msgspec.Struct, frozen=True, gc=False):
     """None at a version of a release that did not sum them."""
 
 
+class ViewerSum(msgspec.Struct, frozen=True, gc=False):
+    """The store's viewers of one window; `window` counts from 0."""
+
+    window: int
+    unique_viewers: int
+    unknown_viewers: int
+    """Of them, those whose ids were removed: each is counted once for every video and day."""
+
+
 class VideoSum(msgspec.Struct, frozen=True, gc=False):
     """The store's sum of one video in a range of days."""
 
@@ -41,7 +50,7 @@ class SeriesRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One window of an answer, and one group if groups were requested.
 
     A measure that was not requested is absent. It is null where it is not known, as the version is of a release that
-    did not sum watched seconds; an average is null also where nobody watched.
+    did not sum watched seconds or count viewers; an average is null also where nobody watched.
     """
 
     start: datetime
@@ -52,6 +61,8 @@ class SeriesRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     device: str | None = None
     watched_seconds: Count | UnsetType | None = UNSET
     average_view_duration: Annotated[float, Meta(ge=0, description="Seconds, to 0.001")] | UnsetType | None = UNSET
+    unique_viewers: Annotated[Count, Meta(description="Exact, if no viewer is unknown")] | UnsetType | None = UNSET
+    unknown_viewers: Annotated[Count, Meta(description="Too many by at most these")] | UnsetType = UNSET
 
 
 class TopRow(msgspec.Struct, frozen=True, gc=False):
@@ -73,7 +84,7 @@ class Series(Envelope, frozen=True, kw_only=True, omit_defaults=True):
     group_by: tuple[Literal["country", "device"], ...]
     rows: Sequence[SeriesRow]
     next: Next
-    measure: Literal["views", "watched_seconds", "average_view_duration"] = "views"
+    measure: Literal["views", "watched_seconds", "average_view_duration", "unique_viewers"] = "views"
 
 
 class VideoSeries(Series, frozen=True):
@@ -130,6 +141,27 @@ def series_rows(
         )
         for window, each in ordered
     ]
+
+
+def with_viewers(rows: Iterable[SeriesRow], sums: Iterable[ViewerSum] | None) -> list[SeriesRow]:
+    """Return the rows of a series without groups, with their viewers; None if the version counted none.
+
+    Raises:
+        ImpossibleCountError: a number is negative, or more are unknown than there are.
+    """
+    if sums is None:
+        return [structs.replace(row, unique_viewers=None) for row in rows]
+    found = {each.window: each for each in sums}
+    shown = []
+    for window, row in enumerate(rows):
+        each = found.get(window, ViewerSum(window, 0, 0))
+        if not 0 <= each.unknown_viewers <= each.unique_viewers:
+            raise ImpossibleCountError(
+                f"a window adds up to {each.unique_viewers} viewers, of whom {each.unknown_viewers} are unknown"
+            )
+        viewers = {"unique_viewers": each.unique_viewers, "unknown_viewers": each.unknown_viewers}
+        shown.append(structs.replace(row, **viewers))
+    return shown
 
 
 def seconds_of(found: WindowSum) -> int | None:

@@ -14,7 +14,16 @@ from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import HistoryReader
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.series import seconds_of
-from serving_layer.portal.records import DayCount, GroupCount, ServedTotal, VideoOrder, VideoPage, VideoRow
+from serving_layer.portal.records import (
+    DayCount,
+    DayViewers,
+    GroupCount,
+    ServedTotal,
+    VideoOrder,
+    VideoPage,
+    VideoRow,
+    Viewers,
+)
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request.cursors import Cursors
 from serving_layer.request.parameters import AtVersion, SeriesQuery, TopQuery
@@ -106,9 +115,7 @@ class ServedChannelCounts:
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
     ) -> Sequence[DayCount]:
         """See the port."""
-        start, end = _quarter(span.start_on.isoformat()), _quarter(span.end_on.isoformat())
-        edges = tuple(range(start, end + 1, QUARTERS_PER_DAY))
-        query = SeriesQuery(edges, WindowKind.DAY, ZoneInfo("UTC"), ())
+        query = _by_day(span)
         found = {
             each.window: each
             for each in await self._history.series(await self._asked(payee_id, version, video_id), version, query)
@@ -117,8 +124,23 @@ class ServedChannelCounts:
             DayCount(day_of(edge), found[window].views, found[window].billable_views, seconds_of(found[window]))
             if window in found
             else DayCount(day_of(edge), 0, 0, 0)
-            for window, edge in enumerate(edges[:-1])
+            for window, edge in enumerate(query.edges[:-1])
         ]
+
+    async def viewers(
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
+    ) -> Viewers | None:
+        """See the port."""
+        by_day, videos = _by_day(span), await self._asked(payee_id, version, video_id)
+        whole = SeriesQuery((by_day.edges[0], by_day.edges[-1]), WindowKind.RANGE, by_day.zone, ())
+        total = await self._history.viewers(videos, version, whole)
+        of_days = await self._history.viewers(videos, version, by_day)
+        if total is None or of_days is None:
+            return None
+        unique, unknown = (total[0].unique_viewers, total[0].unknown_viewers) if total else (0, 0)
+        found = {each.window: each.unique_viewers for each in of_days}
+        days = [DayViewers(day_of(edge), found.get(window, 0)) for window, edge in enumerate(by_day.edges[:-1])]
+        return Viewers(unique, unknown, tuple(days))
 
     async def top(self, payee_id: str, version: ServedVersion, span: Period, limit: int) -> Sequence[VideoRow]:
         """See the port."""
@@ -156,6 +178,11 @@ class ServedChannelCounts:
             if error.problem.status == 404:  # a payee that is not in the catalogue yet owns nothing
                 return ()
             raise
+
+
+def _by_day(span: Period) -> SeriesQuery:
+    start, end = _quarter(span.start_on.isoformat()), _quarter(span.end_on.isoformat())
+    return SeriesQuery(tuple(range(start, end + 1, QUARTERS_PER_DAY)), WindowKind.DAY, ZoneInfo("UTC"), ())
 
 
 def _quarter(day: str) -> int:

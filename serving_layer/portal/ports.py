@@ -37,6 +37,7 @@ from serving_layer.portal.records import (
     VideoOrder,
     VideoPage,
     VideoRow,
+    Viewers,
     WholeStatement,
 )
 from serving_layer.portal.year_records import YearInCurrency
@@ -116,6 +117,11 @@ class ChannelCounts(Protocol):
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
     ) -> Sequence[DayCount]:
         """Return the settled counts of every UTC day of a span, ascending."""
+
+    async def viewers(
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
+    ) -> Viewers | None:
+        """Return the viewers of a span and of each of its UTC days, ascending; None if the version counted none."""
 
     async def top(self, payee_id: str, version: ServedVersion, span: Period, limit: int) -> Sequence[VideoRow]:
         """Return the payee's videos with the most settled views in a span, best first."""

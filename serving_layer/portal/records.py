@@ -53,6 +53,24 @@ class WatchTime:
 
 
 @dataclass(frozen=True)
+class DayViewers:
+    """The viewers of one UTC day, complete or so far."""
+
+    day: date
+    unique_viewers: int
+
+
+@dataclass(frozen=True)
+class Viewers:
+    """The different viewers of the settled views of some days, together and day by day."""
+
+    unique_viewers: int
+    unknown_viewers: int
+    """Of them, those whose ids were removed: each is counted once for every video and day."""
+    by_day: tuple[DayViewers, ...]
+
+
+@dataclass(frozen=True)
 class GroupCount:
     """Settled counts of one country or device."""
 

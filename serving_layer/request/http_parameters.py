@@ -101,7 +101,7 @@ OrderBy = Annotated[
     Query(description="What to order by", examples=["views"]),
 ]
 Measure = Annotated[
-    Literal["views", "watched_seconds", "average_view_duration"],
+    Literal["views", "watched_seconds", "average_view_duration", "unique_viewers"],
     BeforeValidator(choice("measure", MEASURES, "measure_unknown")),
     Query(description="What each row shows besides its views", examples=["watched_seconds"]),
 ]
@@ -127,7 +127,7 @@ async def _series(
     window: Annotated[
         WindowKind,
         BeforeValidator(choice("window", tuple(WindowKind), "window_unknown")),
-        Query(description="Length in local time", examples=["day"]),
+        Query(description="Length in local time; range: from and to as one window", examples=["day"]),
     ] = WindowKind.DAY,
     start: Annotated[
         str,

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 from ingestion.contract.instants import BOUNDS, day_of_text, instant_of
 from serving_layer.problems.problems import refused
-from serving_layer.request.windows import WindowKind, boundaries, quarter_of
+from serving_layer.request.windows import QUARTERS_PER_DAY, WindowKind, boundaries, quarter_of
 
 GROUPS = ("country", "device")
 ORDERS = ("views", "billable_views")
-MEASURES = ("views", "watched_seconds", "average_view_duration")
+MEASURES = ("views", "watched_seconds", "average_view_duration", "unique_viewers")
 LIMIT_DEFAULT, LIMIT_MAX = 1_000, 10_000
 TOP_LIMIT_DEFAULT, TOP_LIMIT_MAX = 100, 1_000
 DAYS_MAX = 366
@@ -47,6 +47,11 @@ class SeriesQuery:
     kind: WindowKind
     zone: ZoneInfo
     group_by: tuple[str, ...]
+
+    @property
+    def is_by_day(self) -> bool:
+        """Return whether every window begins and ends with a UTC day."""
+        return all(edge % QUARTERS_PER_DAY == 0 for edge in self.edges)
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,16 @@ def series_query(start: str, end: str, kind: WindowKind, *, zone: ZoneInfo, grou
     first, last = quarter_of("from", start, zone), quarter_of("to", end, zone)
     groups = groups_of(group_by)
     return SeriesQuery(tuple(boundaries(first, last, kind, zone)), kind, zone, groups)
+
+
+def refuse_parts_of_days(query: SeriesQuery) -> None:
+    """Raise ProblemError if viewers cannot be counted for a series: who they are is kept by video and UTC day."""
+    if query.group_by or not query.is_by_day:
+        raise refused(
+            "measure_by_day",
+            "unique_viewers are counted by UTC days: request no group_by, and windows (with from and to) that begin "
+            "and end at midnight UTC",
+        )
 
 
 def top_query(by: str, start_on: date, end_on: date) -> TopQuery:

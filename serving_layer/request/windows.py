@@ -31,6 +31,8 @@ class WindowKind(StrEnum):
     HOUR = "hour"
     DAY = "day"
     MONTH = "month"
+    RANGE = "range"
+    """The whole range is one window."""
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -105,6 +107,8 @@ def day_of(quarter: int) -> date:
 
 def _beginnings(start: int, end: int, kind: WindowKind, zone: ZoneInfo) -> Iterator[int]:
     """Yield the quarters in (start, end) at which another window begins."""
+    if kind is WindowKind.RANGE:
+        return
     if kind is WindowKind.HOUR:
         former = _hour(start, zone)
         for quarter in range(start + 1, end):

@@ -31,7 +31,7 @@ FIXED = (*KNOWN, "version_invalid", "as_of_invalid", "version_not_found", "versi
 """Problems of every route that shows a version."""
 PAGED = (*FIXED, "range_invalid", "range_too_large", "limit_invalid", "cursor_invalid", "query_too_slow", STORE)
 """Problems of every route that shows a page of a range of time."""
-SERIES = (*PAGED, "window_unknown", "timezone_unknown", "group_unknown", "measure_unknown")
+SERIES = (*PAGED, "window_unknown", "timezone_unknown", "group_unknown", "measure_unknown", "measure_by_day")
 PROOFS = ("statements_unavailable", "proofs_unavailable")
 PUBLIC: dict[str, Any] = {"security": [{}]}
 """View counts need no credential if the operator makes them public."""

@@ -18,7 +18,7 @@ from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.access.http_needs import OnlyKnown, OwnPayee, needing
 from serving_layer.counts.merge import ServedVersion
 from serving_layer.history.history_reader import HistoryReader
-from serving_layer.history.series import ChannelSeries, Top, VideoSeries, series_rows, top_rows
+from serving_layer.history.series import ChannelSeries, Top, VideoSeries, series_rows, top_rows, with_viewers
 from serving_layer.request.cursors import Cursors
 from serving_layer.request.http_parameters import (
     AskedSeries,
@@ -40,6 +40,7 @@ from serving_layer.request.parameters import (
     SeriesQuery,
     at_version,
     canonical,
+    refuse_parts_of_days,
     top_query,
 )
 from serving_layer.request.windows import instant_of
@@ -219,8 +220,12 @@ async def _series(
     limit: int,
     billable: bool,
 ) -> dict[str, Any]:
+    if measure == "unique_viewers":
+        refuse_parts_of_days(query)
     sums = await history.reader.series(video_ids, page.version, query) if page.version.version else []
     every = series_rows(query, sums, with_billable=billable, measure=measure)
+    if measure == "unique_viewers":
+        every = with_viewers(every, await history.reader.viewers(video_ids, page.version, query))
     rows, following = page.cut(every, limit, history.cursors)
     start, end = (instant_of(edge, query.zone) for edge in (query.edges[0], query.edges[-1]))
     return {
@@ -241,6 +246,7 @@ def _shown(
 ) -> Response:
     columns = ["start", "end", *query.group_by, "views", "billable_views"]
     columns += [body.measure] if body.measure != "views" else []
+    columns += ["unknown_viewers"] if body.measure == "unique_viewers" else []
     return answer(asked.request, caller, body, form=asked.form, rows=body.rows, columns=columns, kept=page.kept)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import psycopg2
@@ -13,7 +14,9 @@ from batch_layer.archive.archive_files import ArchivedFile, FileStatus
 from batch_layer.archive.removals import Removal, RemovedRows
 from batch_layer.lake.content import Content, Place
 from batch_layer.maintaining.postgres_expiry import PostgresExpiry
+from batch_layer.versions.day_changes import ViewerChange, viewer_key
 from batch_layer.versions.ports import RunEntry, StagedCounts
+from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import OffsetVector
 from ingestion.contract.version import PublishedVersion
@@ -23,6 +26,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ALL = Content(3, (5, 5))
 ONE = ArchivedFile(FileStatus(10, NOON), {Place(0, NOON): ALL})
 GONE = Removal("ann", "request 7", None, {"raw_events": {Place(0, NOON): RemovedRows(ALL, ALL)}})
+OF_NOTHING = Removal("ann", "request 8", None, {})
 ROW = ["raw_events", 0, "2026-11-20T12:00:00+00:00", 1, "0" * 32, "1" * 32]
 
 
@@ -32,7 +36,8 @@ def publish(store: PostgresVersionStore, number: int, **more: object) -> None:
         version=number, run_id=f"run-{number}", offsets=OffsetVector("video-views", (number,)), watermarks=(NOON,),
         snapshots={}, row_counts={}, content_hashes={}, day_rules={}, published_at=NOON,
     )  # fmt: skip
-    store.publish(version, StagedCounts(), {}, **more)  # type: ignore[arg-type]
+    given = {"staged": StagedCounts(), "detail": {}, **more}
+    store.publish(version, **given)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -103,6 +108,71 @@ def test_only_the_login_of_batch_runs_records_a_removal(url: str) -> None:
             assert expiry.needed_from() == (date(1, 1, 2), "no period is billed yet")
             assert expiry.current_at(NOON) == 0
             assert expiry.current_at(datetime.now(UTC)) == 2
+
+
+def with_viewers(url: str) -> None:
+    """Publish a third version: two viewers of one day, and one of the next."""
+    anna, bert = viewer_key("anna"), viewer_key("bert")
+    changes = [
+        ViewerChange("-a", "2026-11-19", 2, [anna, bert], []),
+        ViewerChange("-a", "2026-11-20", 1, [anna], []),
+    ]
+    with closing(PostgresVersionStore(url)) as store:
+        staged = StagedCounts(viewer_count=PostgresStaging(url).store_viewers("run-3", 0, changes))
+        publish(store, 3, staged=staged, archived={})
+
+
+def known_viewers(url: str) -> list[tuple[object, ...]]:
+    query = "SELECT event_day, viewers_change, came::text[] FROM published.viewer_changes ORDER BY event_day"
+    return rows(url, query)
+
+
+@pytest.mark.parametrize(
+    ("order", "known"),
+    [
+        ({"removal": OF_NOTHING, "forgotten": "anna"}, [{"bert"}, set()]),
+        ({"removal": replace(OF_NOTHING, before=date(2026, 11, 20))}, [set(), {"anna"}]),
+    ],
+)
+def test_viewers_leave_with_their_personal_columns_and_their_number_stays(
+    url: str, order: dict[str, object], known: list[set[str]]
+) -> None:
+    with_viewers(url)
+    with closing(PostgresVersionStore(url)) as store:
+        publish(store, 4, archived={}, **order)
+    found = known_viewers(url)
+    assert [row[:2] for row in found] == [(date(2026, 11, 19), 2), (date(2026, 11, 20), 1)]
+    assert [{each.replace("-", "") for each in row[2]} for row in found] == [  # type: ignore[attr-defined]
+        {viewer_key(each) for each in names} for names in known
+    ]
+
+
+def test_nobody_changes_the_number_of_viewers_or_adds_one_to_a_list(url: str, superuser_url: str) -> None:
+    with_viewers(url)
+    changes = ("SET viewers_change = 9", "SET came = came || gen_random_uuid()", "SET event_day = event_day + 1")
+    statements = [
+        *(f"UPDATE published.viewer_changes {each}" for each in changes),
+        "DELETE FROM published.viewer_changes",
+    ]
+    with role_logins(url) as logins:
+        for login in logins.values():
+            for statement in statements:
+                with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                    rows(login, statement)
+        for role, login in logins.items():
+            if role not in ("viewledger_api", "viewledger_owner"):
+                with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                    rows(login, "SELECT came FROM published.viewer_changes")
+            if role != "viewledger_pipeline":
+                with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                    rows(login, "SELECT published.forget_viewers(NULL, gen_random_uuid())")
+    before = known_viewers(url)
+    own = f"{superuser_url}/{url.rpartition('/')[2]}"
+    for statement in statements:
+        for role in ("", "SET ROLE viewledger_owner; "):
+            with pytest.raises(psycopg2.DatabaseError, match=r"append-only|permission denied"):
+                rows(own, role + statement)
+    assert known_viewers(url) == before
 
 
 def billed(url: str, *periods: tuple[str, str]) -> None:

@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import psycopg2
 import pytest
 
-from batch_layer.versions.day_changes import CellChange, DayChange, InvalidChange
+from batch_layer.lake.tables import UNIQUE_VIEWERS
+from batch_layer.versions.day_changes import CellChange, DayChange, InvalidChange, ViewerChange, viewer_key
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
 from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
@@ -37,6 +39,7 @@ VIDEOS = ["-a", "_b", "c", "quiet"]
 VERSIONS = 4
 JUDGED, UNJUDGED = date(2026, 11, 18), date(2026, 11, 19)
 INVALID_DAYS = [JUDGED, UNJUDGED, SETTLED_UNTIL.date() - timedelta(days=2), SETTLED_UNTIL.date() - timedelta(days=1)]
+PEOPLE = [viewer_key(str(number)) for number in range(7)]
 DAY_RULES = {
     JUDGED: DayRules(1, 1, 1, SeenTraffic(OffsetVector("video-views", (1,) * PARTITIONS), 1, SETTLED_UNTIL)),
     UNJUDGED: DayRules(1, 1, 1),
@@ -92,10 +95,25 @@ def random_invalid(rng: random.Random) -> list[InvalidChange]:
     ]
 
 
+def random_viewers(rng: random.Random, there: dict[tuple[str, str], set[str]]) -> list[ViewerChange]:
+    """Let viewers come and go; `there` is who watched which video on which day."""
+    changes = []
+    for video_id in VIDEOS:
+        for day in INVALID_DAYS:
+            before = there.setdefault((video_id, day.isoformat()), set())
+            now = {viewer for viewer in PEOPLE if rng.random() < 0.4}
+            came, went = sorted(now - before), sorted(before - now)
+            there[video_id, day.isoformat()] = now
+            if came or went:
+                changes.append(ViewerChange(video_id, day.isoformat(), len(came) - len(went), came, went))
+    return changes
+
+
 @pytest.fixture(scope="module")
 def stores(postgres_url: str) -> Iterator[tuple[FakeHistory, PostgresHistory]]:
     """The same four versions in both, published by the batch layer's own store."""
-    rng, fake = random.Random(7), FakeHistory()
+    rng, fake, there = random.Random(7), FakeHistory(), dict[tuple[str, str], set[str]]()
+    fake.uncounted_until = 1
     totals: dict[str, list[int]] = {}
     with own_database(postgres_url, with_versions=False) as url:
         with closing(PostgresVersionStore(url)) as store:
@@ -116,12 +134,23 @@ def stores(postgres_url: str) -> Iterator[tuple[FakeHistory, PostgresHistory]]:
                      tuple(each.sample_event_ids))
                     for each in invalid
                 ]  # fmt: skip
+                viewers = random_viewers(rng, there)
+                fake.viewer_changes += [
+                    (number, each.video_id, date.fromisoformat(each.event_day), viewer, sign)
+                    for each in viewers
+                    for side, sign in ((each.came, 1), (each.went, -1))
+                    for viewer in side
+                ]
                 staged = StagedCounts(
                     staging.store_counts(run_id, 0, counts),
                     staging.store_days(run_id, 0, days),
                     staging.store_invalid(run_id, 0, invalid),
+                    staging.store_viewers(run_id, 0, viewers),
                 )
                 publish(store, number, staged, published_at=published_at(number))
+        fake.forgotten = {PEOPLE[0]}
+        with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("SELECT published.forget_viewers(NULL, %s)", (PEOPLE[0],))
         with closing(PostgresHistory(url)) as history:
             yield fake, history
 
@@ -132,7 +161,7 @@ def publish(store: PostgresVersionStore, number: int, staged: StagedCounts, *, p
         run_id=f"run-{number}",
         offsets=OffsetVector("video-views", (100 * number,) * PARTITIONS),
         watermarks=(SETTLED_UNTIL,) * PARTITIONS,
-        snapshots={},
+        snapshots={UNIQUE_VIEWERS: number} if number > 1 else {},
         row_counts={},
         content_hashes={},
         day_rules=DAY_RULES,
@@ -187,6 +216,31 @@ def test_whole_utc_days_need_no_cells_and_give_the_same_sums(stores: tuple[FakeH
     assert sum(row.views for row in found) == 80 * VERSIONS
     sums = [{each.window: each.watched_seconds for each in store.series(VIDEOS, VERSIONS, query)} for store in stores]
     assert sums[0] == sums[1]
+
+
+@pytest.mark.parametrize("kind", [WindowKind.DAY, WindowKind.MONTH, WindowKind.RANGE])
+def test_viewers_are_counted_once_in_any_range_at_every_version(
+    stores: tuple[FakeHistory, PostgresHistory], kind: WindowKind
+) -> None:
+    rng, zone = random.Random(kind), ZoneInfo("UTC")
+    first = (min(INVALID_DAYS) - date(1970, 1, 1)).days
+    found = []
+    for _ in range(20):
+        start = first + rng.randrange(-2, 4)
+        edges = tuple(boundaries(start * 96, (start + rng.randint(1, 9)) * 96, kind, zone))
+        query = SeriesQuery(edges, kind, zone, ())
+        chosen, number = rng.sample(VIDEOS, rng.randint(1, 4)), rng.randint(1, VERSIONS)
+        fake, real = (store.viewers(chosen, number, query) for store in stores)
+        if number == 1:
+            assert fake is real is None, "a release that counted no viewers"
+            continue
+        assert fake is not None
+        assert real is not None
+        there = [each for each in real if each.unique_viewers]
+        assert sorted(there, key=lambda each: each.window) == fake, (query, chosen, number)
+        found += fake
+    assert any(each.unknown_viewers for each in found)
+    assert any(each.unique_viewers > each.unknown_viewers for each in found)
 
 
 @pytest.mark.parametrize("by", ["views", "billable_views"])

@@ -13,9 +13,10 @@ import psycopg2
 import pytest
 
 from attacks.role_matrix import role_logins
+from batch_layer.lake.tables import UNIQUE_VIEWERS
 from batch_layer.maintaining.postgres_expiry import PostgresExpiry
 from batch_layer.published.postgres_published_snapshots import PostgresPublishedSnapshots
-from batch_layer.versions.day_changes import CellChange, DayChange, InvalidChange
+from batch_layer.versions.day_changes import CellChange, DayChange, InvalidChange, ViewerChange, viewer_key
 from batch_layer.versions.ports import RunEntry, StagedCounts, VideoCount
 from batch_layer.versions.postgres_staging import PostgresStaging
 from batch_layer.versions.postgres_versions import PostgresVersionStore
@@ -49,6 +50,7 @@ class Books:
         self.store.begin(RunEntry(MAINTENANCE, "maintenance", "running", None, NOON, None))
         self.count = 0
         self.totals: dict[str, list[int]] = {}
+        self.viewers: dict[tuple[str, str], set[str]] = {}
 
     def publish(self, published_at: datetime, *days: DayChange) -> int:
         """Publish the next version with these changes, and the counts that follow from them."""
@@ -65,7 +67,7 @@ class Books:
             run_id=f"run-{self.count}",
             offsets=OffsetVector("video-views", (self.count,)),
             watermarks=(published_at,),
-            snapshots={"events": self.count},
+            snapshots={"events": self.count, UNIQUE_VIEWERS: self.count},
             row_counts={"events": self.count},
             content_hashes={},
             day_rules={},
@@ -76,9 +78,18 @@ class Books:
             self.staging.store_counts(version.run_id, 0, counts),
             self.staging.store_days(version.run_id, 0, days),
             self.staging.store_invalid(version.run_id, 0, [invalid_of(each, self.count) for each in days]),
+            self.staging.store_viewers(version.run_id, 0, [self.viewers_of(each) for each in days]),
         )
         self.store.publish(version, staged, {}, {})
         return self.count
+
+    def viewers_of(self, change: DayChange) -> ViewerChange:
+        """Let one of four viewers come who was not there, or go who was, and one of two whose id was removed."""
+        there = self.viewers.setdefault((change.video_id, change.event_day), set())
+        viewer = viewer_key(str(self.count % 4))
+        came, went = ([], [viewer]) if viewer in there else ([viewer], [])
+        there ^= {viewer}
+        return ViewerChange(change.video_id, change.event_day, 1 + len(came) - len(went), came, went)
 
     def maintain(self) -> list[int]:
         """Expire what may expire, and join what it held; return what expired."""
@@ -105,6 +116,9 @@ class Books:
             rows = [series_rows(query, self.history.series([each], version, query), with_billable=True, measure=measure)
                     for each in VIDEOS for measure in MEASURES]  # fmt: skip
             found.append(rows)
+        for whole in (edges[::24], (edges[0], edges[-1])):
+            query = SeriesQuery(whole, WindowKind.RANGE, zone, ())
+            found += [sorted(self.history.viewers([each], version, query) or [], key=str) for each in VIDEOS]
         for by in ("views", "billable_views"):
             query_top = TopQuery(by, EVENT_DAYS[0], EVENT_DAYS[-1] + timedelta(days=1))
             found.append(top_rows(by, self.history.top(version, query_top, 10), with_billable=True))
@@ -302,7 +316,15 @@ def test_an_expired_version_keeps_its_manifest_and_is_in_the_journal(books: Book
 
 
 @pytest.mark.parametrize(
-    "table", ["video_counts", "video_day_changes", "invalid_changes", "expired_versions", "rolled_up_versions"]
+    "table",
+    [
+        "video_counts",
+        "video_day_changes",
+        "invalid_changes",
+        "viewer_changes",
+        "expired_versions",
+        "rolled_up_versions",
+    ],
 )
 def test_nobody_removes_or_changes_rows_by_hand(books: Books, table: str) -> None:
     rng = random.Random(1)

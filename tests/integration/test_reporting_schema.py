@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from datetime import date
 from typing import Any
 
 import psycopg2
@@ -12,8 +13,8 @@ from tests.billing_postgres import own_database
 
 VIEWS = (
     "batch_runs", "channel_days", "channel_spans", "days", "invalid_traffic", "ledger_balances", "ledger_totals",
-    "statement_lines", "statements", "tally", "under_review", "versions", "video_counts", "video_days",
-    "video_spans", "videos",
+    "statement_lines", "statements", "tally", "under_review", "unique_viewers", "versions", "video_counts",
+    "video_days", "video_spans", "videos",
 )  # fmt: skip
 ROWS = """
 INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)
@@ -32,6 +33,10 @@ INSERT INTO published.invalid_changes VALUES
     ('a', '2026-11-20', 'robot', 1, 3, '["x"]'), ('a', '2026-11-20', 'robot', 2, -1, '[]'),
     ('a', '2026-11-20', 'origin', 1, 2, '[]'), ('a', '2026-11-20', 'origin', 2, -2, '[]'),
     ('a', '2026-11-20', 'robot', 3, 100, '[]');
+INSERT INTO published.viewer_changes VALUES
+    ('a', '2026-11-20', 1, 3, '{}', '{}'), ('a', '2026-11-20', 2, -1, '{}', '{}'),
+    ('a', '2026-11-20', 3, 100, '{}', '{}'),
+    ('b', '2026-11-21', 1, 1, '{}', '{}'), ('b', '2026-11-21', 2, -1, '{}', '{}');
 INSERT INTO published.runs (run_id, kind, state, started_at, ended_at, detail)
 VALUES ('refused', 'incremental', 'gate_failed', '2026-11-20Z', '2026-11-20 00:01Z', '{"failures": ["42 views of c"]}');
 """
@@ -83,6 +88,10 @@ def test_the_counts_are_those_of_the_pointer_and_no_later_ones(url: str) -> None
     counted = [("a", 5, 4, 2, 40, 8), ("b", 1, 1, 1, None, None)]
     for view in ("video_counts", "video_days"):
         assert run(url, f"SELECT {columns} FROM reporting.{view} ORDER BY video_id") == counted, view
+
+
+def test_the_viewers_are_those_of_the_pointer(url: str) -> None:
+    assert run(url, "SELECT * FROM reporting.unique_viewers") == [("a", date(2026, 11, 20), 2, 2)]
 
 
 def test_a_version_is_settled_as_far_as_its_slowest_partition(url: str) -> None:

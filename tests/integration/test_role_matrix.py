@@ -30,6 +30,7 @@ MAY_BE_EMPTIED = (
     "staging.video_counts",
     "staging.video_day_changes",
     "staging.invalid_changes",
+    "staging.viewer_changes",
 )  # of a run that is not published
 RIGHTS = declared_rights(DECLARED.read_text())
 

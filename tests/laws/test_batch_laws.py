@@ -5,7 +5,7 @@ import random
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -52,6 +52,7 @@ from tests.random_logs import (
 )
 from tests.shipped_policies import shipped_policy_on
 from tests.spark_fixtures import MemoryRun
+from tests.unique_viewers import unique_viewers_now, viewers_after, viewers_of
 
 
 def stored_outcomes(run: MemoryRun, spark: SparkSession) -> dict[tuple[int, int], tuple[object, ...]]:
@@ -147,12 +148,22 @@ def assert_tables_follow(run: MemoryRun, spark: SparkSession, expected: dict, se
             for name in COUNTS:
                 found[(*(str(row[key]) for key in keys), name)] += row[name]
         assert +found == +sums_of, f"seed {seed}: {table}"
+    assert_viewers_follow(run, counted.values(), seed)
     tally = tables.at(TALLY, version.snapshots[TALLY]).collect()
     by_verdict: Counter[str] = Counter()
     for row in tally:
         by_verdict[row.verdict] += row.event_count
     assert by_verdict == Counter(out[0] for out in expected.values()), f"seed {seed}"
     assert sum(by_verdict.values()) == sum(version.offsets.ends), f"seed {seed}"
+
+
+def assert_viewers_follow(run: MemoryRun, counted: Iterable[Any], seed: object) -> None:
+    """The viewers are those of the counted events; of removed ones `ViewersModel` has the law."""
+    if run.versions.removals:
+        return
+    viewers = viewers_of(counted)
+    assert viewers_after(each for _, each in run.versions.viewers) == viewers, f"seed {seed}"
+    assert unique_viewers_now(run) == {place: len(each) for place, each in viewers.items()}, f"seed {seed}"
 
 
 def cells_now(run: MemoryRun) -> dict[tuple[object, ...], tuple[int, int, int]]:

@@ -3,6 +3,7 @@
 import json
 import random
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,10 +18,18 @@ from batch_layer.errors import DifferenceError, RefusedError
 from batch_layer.gate.spark_gate_sums import Gate
 from batch_layer.judging.due_days import ALLOWED_LATENESS
 from batch_layer.judging.traffic_rules import TrafficRules
-from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
+from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables, branch_of
 from batch_layer.lake.spark_content_hash import contents
 from batch_layer.lake.spark_kept import kept
-from batch_layer.lake.tables import ERASABLE_TABLES, EVENTS, RAW_EVENTS, REJECTED_EVENTS, TABLES, VIEWERS
+from batch_layer.lake.tables import (
+    ERASABLE_TABLES,
+    EVENTS,
+    RAW_EVENTS,
+    REJECTED_EVENTS,
+    TABLES,
+    UNIQUE_VIEWERS,
+    VIEWERS,
+)
 from batch_layer.maintaining.erase import ErasurePorts, ErasureResult, erase_once, retain_once
 from batch_layer.maintaining.iceberg_erasure import IcebergErasure
 from batch_layer.maintaining.iceberg_upkeep import IcebergUpkeep
@@ -33,6 +42,7 @@ from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
 from batch_layer.run.upgrade import upgrade_once
 from batch_layer.settled.iceberg_settled_events import events_at_snapshots
+from batch_layer.versions.day_changes import viewer_key
 from batch_layer.versions.ports import RunEntry
 from ingestion.contract.periods import Period
 from ingestion.contract.settled import SettledEvent
@@ -44,6 +54,7 @@ from tests.laws.test_judged_traffic_laws import RULES, outcomes_of, stored_rows,
 from tests.random_logs import FACTS, PARTITIONS, START, no_gate
 from tests.spark_fixtures import MemoryRun, MemoryServed, whole_gate
 from tests.stored_bytes import files_with
+from tests.unique_viewers import ViewersModel, numbers_after, unique_viewers_now
 
 pytestmark = pytest.mark.usefixtures("empty_tables")
 VIDEOS = ("-a", "_b", "c")
@@ -71,6 +82,7 @@ class Erasing:
         self.viewers = [f"viewer-{seed}-{number}-{self.rng.getrandbits(40):x}" for number in range(6)]
         self.forgotten: list[str] = []
         self.sent: dict[str, list[bytes]] = {viewer: [] for viewer in self.viewers}
+        self.people = ViewersModel()
         self.now = START
         self.kept = timedelta(days=5)
         self.tables: IcebergErasure = IcebergErasure(spark)
@@ -110,9 +122,12 @@ class Erasing:
 
     def count(self) -> None:
         run_once(self.run.ports(), TOPIC)
+        self.people.counted(self.run)
 
     def forget(self, viewer: str) -> ErasureResult:
-        return erase_once(self.ports(), RemovalOrder("ann", "request 7", viewer=viewer))
+        result = erase_once(self.ports(), RemovalOrder("ann", "request 7", viewer=viewer))
+        self.people.removed(self.run)
+        return result
 
     def forget_someone(self) -> str:
         viewer = self.viewers.pop(self.rng.randrange(len(self.viewers)))
@@ -121,7 +136,9 @@ class Erasing:
         return viewer
 
     def retain(self) -> ErasureResult:
-        return retain_once(self.ports())
+        result = retain_once(self.ports())
+        self.people.removed(self.run)
+        return result
 
     def needed_from(self) -> tuple[date, str] | None:
         return None
@@ -161,6 +178,7 @@ class Erasing:
     def check(self, why: object) -> None:
         """The outcomes are those of one count of the whole log, and everything agrees."""
         assert_equals_settle(self.run, self.spark, FACTS, why)
+        self.people.check(self.run, why)
         assert reconcile_once(self.reconcile_ports(), None).differences == (), why
 
     def check_and_rebuild(self, why: object) -> None:
@@ -434,10 +452,38 @@ def test_tables_are_upgraded_without_what_was_removed(
     here.count()
     here.forget_someone()
     here.retain()
+    here.check("before the upgrade")
     monkeypatch.setattr(here.run.warehouse, "has_layout", lambda base: False)
     assert upgrade_once(here.run.ports(reconcile=here.reconcile_ports())).state == "published"
     monkeypatch.undo()
     here.check_and_rebuild("after an upgrade")
+
+
+def test_an_upgrade_counts_each_view_of_somebody_unknown_as_of_another_viewer(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Of a release that counted no viewers: nothing says whose the views were."""
+    here = Erasing(spark, tmp_path, 17)
+    run = here.run
+    for number in range(5):
+        run.log.append(0, START, here.view("anna" if number < 3 else "bert", START))
+    here.count()
+    here.forget("anna")
+    spark.sql(f"DROP TABLE {NAMESPACE}.{UNIQUE_VIEWERS} PURGE")
+    run.warehouse.tables = IcebergTables(spark)
+    less = {name: snapshot for name, snapshot in run.current.snapshots.items() if name != UNIQUE_VIEWERS}
+    run.versions.published[-1] = replace(run.current, snapshots=less)
+    run.versions.viewers = []
+    assert upgrade_once(run.ports()).state == "published"
+    views = Counter(row.video_id for row in run.warehouse.tables.newest(EVENTS).collect())
+    berts = {row.video_id for row in run.warehouse.tables.newest(EVENTS).where("offset >= 3").collect()}
+    annas = Counter(row.video_id for row in run.warehouse.tables.newest(EVENTS).where("offset < 3").collect())
+    day = str(START.date())
+    expected = {(video_id, day): annas[video_id] + (video_id in berts) for video_id in views}
+    assert unique_viewers_now(run) == numbers_after(each for _, each in run.versions.viewers) == expected
+    assert {viewer for _, each in run.versions.viewers for viewer in each.came} == {viewer_key("bert")}
+    assert reconcile_once(here.reconcile_ports(), None).differences == ()
+    rebuild_once(run.ports(reconcile=here.reconcile_ports()))
 
 
 def test_what_the_rules_of_a_day_found_stays_when_its_viewers_are_forgotten(

@@ -19,6 +19,7 @@ from batch_layer.lake.spark_kept import kept
 from batch_layer.lake.tables import (
     EVENTS,
     TABLES,
+    UNIQUE_VIEWERS,
     VIDEO_FACTS,
     VIEWERS,
     VIEWS_BY_DETAIL,
@@ -50,6 +51,8 @@ FORMER_EVENTS = """partition int, offset bigint, appended_at timestamp, event_id
     verdict string, reasons array<struct<code: string, detail: string>>, billability string, policy_version int,
     catalogue_version bigint"""
 """The columns of the events before personal columns lay apart."""
+LATER_TABLES = (VIEWERS, VIDEO_FACTS, UNIQUE_VIEWERS)
+"""The tables that the earlier release had not."""
 
 
 def made_former(run: MemoryRun, spark: SparkSession) -> PublishedVersion:
@@ -57,17 +60,18 @@ def made_former(run: MemoryRun, spark: SparkSession) -> PublishedVersion:
     version, tables = run.versions.published[-1], run.warehouse.tables
     persons = tables.at(VIEWERS, version.snapshots[VIEWERS]).select("partition", "offset", "user_id", "session_id")
     rows = kept(tables.at(EVENTS, version.snapshots[EVENTS]).join(persons, ["partition", "offset"], "left"))
-    for name in (EVENTS, VIEWERS, VIDEO_FACTS):
+    for name in (EVENTS, *LATER_TABLES):
         spark.sql(f"DROP TABLE {NAMESPACE}.{name} PURGE")
     spark.sql(f"CREATE TABLE {NAMESPACE}.{EVENTS} ({FORMER_EVENTS}) USING iceberg PARTITIONED BY (event_day)")
     for name, table in TABLES.items():
-        if name not in (EVENTS, VIEWERS, VIDEO_FACTS):
+        if name not in (EVENTS, *LATER_TABLES):
             listed = ", ".join(f"'{key}'" for key in table.properties)
             spark.sql(f"ALTER TABLE {NAMESPACE}.{name} UNSET TBLPROPERTIES IF EXISTS ({listed})")
     former = {"payload_digest": F.lower(F.hex("payload_digest")), "catalogue_version": F.lit(1).cast("bigint")}
     changed = rows.rows.withColumns(former).drop("id_hash")
     changed.select(*spark.table(f"{NAMESPACE}.{EVENTS}").columns).writeTo(f"{NAMESPACE}.{EVENTS}").append()
-    snapshots = {name: snapshot for name, snapshot in version.snapshots.items() if name not in (VIEWERS, VIDEO_FACTS)}
+    snapshots = {name: snapshot for name, snapshot in version.snapshots.items() if name not in LATER_TABLES}
+    run.versions.viewers = []
     tables = run.warehouse.tables = IcebergTables(spark)  # the former one holds the table that was dropped
     snapshots[EVENTS] = tables.main(EVENTS) or 0
     content = contents({EVENTS: tables.at(EVENTS, snapshots[EVENTS])})[EVENTS, None]

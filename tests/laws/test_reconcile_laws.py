@@ -101,6 +101,7 @@ class History:
         copied.published, copied.counts = list(self.run.versions.published), list(self.run.versions.counts)
         copied.files, copied.days = dict(self.run.versions.files), list(self.run.versions.days)
         copied.journal, copied.invalid = dict(self.run.versions.journal), list(self.run.versions.invalid)
+        copied.viewers = list(self.run.versions.viewers)
         return copied
 
     def changed(self, table: str, statement: str) -> MemoryVersions:
@@ -296,6 +297,15 @@ def test_rows_appended_again_to_the_shown_table_are_named_and_nothing_is_publish
         assert SparkArchiveCheck(history.spark, history.run.versions).repair(history.version) == [RAW_EVENTS]
         history.run.versions.found.clear()
     assert history.differences() == ()
+
+
+def test_a_changed_number_of_viewers_is_found_and_its_video_and_day_named(history: History) -> None:
+    versions = history.copy()
+    number, changed = versions.viewers[0]
+    versions.viewers[0] = (number, replace(changed, viewers=changed.viewers + 1))
+    (difference,) = history.differences(versions=versions)
+    named = f"viewers of video {changed.video_id} on {changed.event_day}: unique_viewers_by_video_day has "
+    assert difference.startswith(named)
 
 
 class LosingRows:

@@ -5,7 +5,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import psycopg2
@@ -16,8 +16,8 @@ from pyspark.sql import DataFrame, SparkSession
 from batch_layer.lake.spark_errors import translated
 from batch_layer.versions.ports import StagedCounts
 from batch_layer.versions.postgres_staging import PostgresStaging
-from batch_layer.versions.spark_day_changes import day_changes, invalid_changes
-from batch_layer.versions.spark_staging import stage
+from batch_layer.versions.spark_day_changes import day_changes, invalid_changes, viewer_changes
+from batch_layer.versions.spark_staging import Changed, stage
 from ingestion.contract.traffic import CLASS_OF_CODE
 from ingestion.contract.unavailable import Part, UnavailableError
 from tests.billing_postgres import own_database
@@ -45,6 +45,19 @@ def counts(spark: SparkSession) -> DataFrame:
     return spark.range(VIDEOS).selectExpr(*columns).repartition(PIECES, "video_id")
 
 
+def uuid_of(number: int) -> uuid.UUID:
+    return uuid.UUID(int=number)
+
+
+def viewers(spark: SparkSession, first: int, last: int) -> DataFrame:
+    """Rows of one video and day: viewers by number, both ends included."""
+    rows = [
+        {"video_id": "-a", "event_day": date(2026, 11, 20), "viewer": uuid_of(number).hex, "is_known": True}
+        for number in range(first, last + 1)
+    ]
+    return spark.createDataFrame(pa.Table.from_pylist(rows))
+
+
 def events(spark: SparkSession, rng: random.Random, count: int) -> DataFrame:
     start = datetime(2026, 11, 20, tzinfo=UTC)
     rows = [
@@ -69,8 +82,9 @@ def test_every_row_is_stored_once_and_again_in_the_same_places(spark: SparkSessi
     rng, staging = random.Random(41), PostgresStaging(url)
     before, now = events(spark, rng, 40), events(spark, rng, 60)
     days, invalid = day_changes([(before, now)]), invalid_changes([(before, now)])
-    first = stage(counts(spark), days, invalid, staging=staging, run_id="run-1")
-    again = stage(counts(spark), days, invalid, staging=staging, run_id="run-1")
+    whole = Changed(counts(spark), days, invalid, viewer_changes([(viewers(spark, 3, 5), viewers(spark, 1, 3))]))
+    first = stage(whole, staging=staging, run_id="run-1")
+    again = stage(whole, staging=staging, run_id="run-1")
     assert again == first, "a task that is tried again doubles nothing"
     expected_invalid: Counter[tuple[str, str]] = Counter()
     became: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
@@ -88,7 +102,10 @@ def test_every_row_is_stored_once_and_again_in_the_same_places(spark: SparkSessi
     assert {(video_id, name): ids for video_id, name, _, ids in stored} == {
         key: sorted(became[key])[:3] for key in changes
     }
-    assert first == StagedCounts(VIDEOS, 3, len(changes))
+    assert first == StagedCounts(VIDEOS, 3, len(changes), 1)
+    assert rows_of(url, "SELECT video_id, event_day::text, viewers_change, came, went FROM staging.viewer_changes") == [
+        ("-a", "2026-11-20", 0, f"{{{uuid_of(1)},{uuid_of(2)}}}", f"{{{uuid_of(4)},{uuid_of(5)}}}")
+    ]
     found = rows_of(
         url, "SELECT video_id, views, billable_views, watched_seconds FROM staging.video_counts WHERE run_id = 'run-1'"
     )
@@ -112,8 +129,9 @@ def test_every_row_is_stored_once_and_again_in_the_same_places(spark: SparkSessi
 
 def test_a_postgres_that_is_away_is_named_and_its_password_appears_nowhere(spark: SparkSession) -> None:
     away = PostgresStaging(f"postgresql://viewledger:{SECRET}@127.0.0.1:9/viewledger")
+    whole = Changed(counts(spark), counts(spark), counts(spark), counts(spark))
     with pytest.raises(UnavailableError, match="PostgreSQL does not answer") as caught:
-        translated(stage)(counts(spark), counts(spark), counts(spark), staging=away, run_id="run-2")
+        translated(stage)(whole, staging=away, run_id="run-2")
     assert caught.value.part == Part.POSTGRES
     assert SECRET not in str(caught.value)
     java = Path(f"/proc/{spark.sparkContext._gateway.proc.pid}")  # type: ignore[union-attr]

@@ -601,7 +601,21 @@ def test_the_watch_time_of_the_chosen_days_is_a_tile_and_a_table(
     page = client.get(f"{path}?days=7").text
     assert "Watch time is not summed in this version." in page
     assert 'href="/portal/days.csv?' in page, "the file works without it"
+    assert "Viewers are not counted in this version." in page
     assert page.count("<dd>\u2013</dd>") + page.count('<dd class="">\u2013</dd>') == 2, "no figure is made up"
+
+
+@pytest.mark.parametrize("path", ["/portal/dashboard", "/portal/videos/-walk_01"])
+def test_the_viewers_of_the_days_are_shown_together_and_day_by_day(client: TestClient, path: str) -> None:
+    sign_in(client, "ann")
+    page = client.get(f"{path}?days=7").text
+    assert re.search(r"<dt>Viewers</dt><dd[^>]*>1,640</dd>", page)
+    panel = page[page.index("Viewers by day") :]
+    assert "1,640 different viewers in the last 7 days." in panel
+    assert "Too many by at most 3:" in panel
+    shown = re.findall(r'data-value="(\d+)">([\d,]+)</td></tr>', panel[: panel.index("</table>")])
+    numbers = [800 + (each * 7_919) % 300 for each in range(7)]
+    assert shown == [(str(each), f"{each:,}") for each in reversed(numbers)]
 
 
 @pytest.mark.parametrize("path", ["/portal/dashboard", "/portal/videos/-walk_01"])
@@ -613,11 +627,13 @@ def test_the_days_of_a_page_are_downloaded_as_csv(client: TestClient, ports: Fak
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [int(row["watched_seconds"]) for row in rows] == [90_000 + (each * 7_919) % 60_000 for each in range(7)]
+    assert [int(row["unique_viewers"]) for row in rows] == [800 + (each * 7_919) % 300 for each in range(7)]
     assert {(row["version"], row["settled_until"]) for row in rows} == {("7", "2026-11-25T09:00:00Z")}
     assert float(rows[0]["average_view_duration"]) == round(int(rows[0]["watched_seconds"]) / int(rows[0]["views"]), 3)
     ports.is_unsummed = True
     rows = list(csv.DictReader(io.StringIO(client.get(unescape(link[1])).text)))
-    assert {(row["watched_seconds"], row["average_view_duration"]) for row in rows} == {("", "")}
+    unknown = ("watched_seconds", "average_view_duration", "unique_viewers")
+    assert {tuple(row[name] for name in unknown) for row in rows} == {("", "", "")}
     ports.away = {Part.POSTGRES}
     assert client.get(unescape(link[1])).status_code == 503
 

@@ -18,6 +18,7 @@ from serving_layer.access.access import Caller, Role, anonymous
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.live_counts import LiveCount
 from serving_layer.counts.prometheus_api import ApiMetrics
+from serving_layer.history.series import ViewerSum
 from serving_layer.problems.problems import CODES, ProblemError
 from serving_layer.request.cursors import Cursors
 from serving_layer.routes.http_api import Api, counts_app
@@ -171,10 +172,59 @@ def test_a_measure_is_a_column_of_csv(shared: Served) -> None:
     assert "average_view_duration" not in shared.get(f"/v1/videos/-a/views/series?{DAY}&format=csv").text
 
 
+def test_unique_viewers_are_counted_once_in_a_window_however_many_days_and_videos_it_has(served: Served) -> None:
+    first, second = date(2026, 11, 20), date(2026, 11, 21)
+    served.history.viewer_changes = [
+        (1, "-a", first, "anna", 1), (1, "-a", second, "anna", 1), (1, "-a", second, "bert", 1),
+        (2, "-a", second, "bert", -1), (2, "-a", second, "cara", 1), (2, "c", second, "anna", 1),
+    ]  # fmt: skip
+    series = f"/v1/videos/-a/views/series?{DAY}&measure=unique_viewers"
+    assert measured(served.get(series), "unique_viewers") == [1, 2, 0]
+    assert measured(served.get(f"{series}&window=range"), "unique_viewers") == [2], "and not the sum of its days"
+    assert measured(served.get(f"{series}&window=range&version=1"), "unique_viewers") == [2]
+    assert measured(served.get(f"{series}&window=month"), "unknown_viewers") == [0]
+    channel = served.get(f"/v1/channels/{OWNER}/views/series?{DAY}&measure=unique_viewers")
+    assert measured(channel, "unique_viewers") == [1, 2, 0], "who watches two videos is one viewer"
+    rows = list(csv.DictReader(io.StringIO(served.get(f"{series}&window=range&format=csv").text)))
+    assert [(row["unique_viewers"], row["unknown_viewers"]) for row in rows] == [("2", "0")]
+
+
+def test_who_is_unknown_is_counted_once_for_every_day_and_said_to_be(served: Served) -> None:
+    days = [date(2026, 11, day) for day in (20, 21)]
+    served.history.viewer_changes = [(1, "-a", day, viewer, 1) for day in days for viewer in ("anna", "bert")]
+    served.history.forgotten = {"anna"}
+    row = served.get(f"/v1/videos/-a/views/series?{DAY}&measure=unique_viewers&window=range").json()["rows"][0]
+    assert (row["unique_viewers"], row["unknown_viewers"]) == (3, 2)
+
+
+def test_unique_viewers_of_a_version_that_counted_none_are_not_made_up(served: Served) -> None:
+    served.history.uncounted_until = 1
+    before = served.get(f"/v1/videos/-a/views/series?{DAY}&version=1&measure=unique_viewers")
+    assert measured(before, "unique_viewers") == [None, None, None]
+    assert "unknown_viewers" not in before.text
+
+
+@pytest.mark.parametrize(
+    "asked", ["window=hour", "group_by=country", "timezone=Europe/Berlin", "from=2026-11-20T12:00:00Z"]
+)
+def test_unique_viewers_of_parts_of_days_are_refused(shared: Served, asked: str) -> None:
+    days = "to=2026-11-23" if asked.startswith("from") else DAY
+    answer = shared.get(f"/v1/videos/-a/views/series?{days}&{asked}&measure=unique_viewers")
+    assert (answer.status_code, answer.json()["code"]) == (422, "measure_by_day")
+
+
+def test_more_unknown_viewers_than_viewers_are_an_error(served: Served) -> None:
+    served.history.viewers = lambda *_: [ViewerSum(0, 1, 2)]  # type: ignore[method-assign]
+    assert served.get(f"/v1/videos/-a/views/series?{DAY}&measure=unique_viewers").status_code == 500
+
+
 def test_an_unknown_measure_is_refused_with_those_there_are(shared: Served) -> None:
     answer = shared.get(f"/v1/videos/-a/views/series?{DAY}&measure=likes")
     assert (answer.status_code, answer.json()["code"]) == (422, "measure_unknown")
-    assert answer.json()["detail"] == "measure is 'likes'; allowed are views, watched_seconds, average_view_duration"
+    assert (
+        answer.json()["detail"]
+        == "measure is 'likes'; allowed are views, watched_seconds, average_view_duration, unique_viewers"
+    )
 
 
 def test_a_window_longer_watched_than_its_views_can_last_is_an_error(served: Served) -> None:

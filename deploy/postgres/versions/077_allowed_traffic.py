@@ -3,5 +3,5 @@
 from jobs.wiring.sql_migration import sql_beside
 
 revision = "077"
-down_revision = "073"
+down_revision = "074"
 upgrade = sql_beside(__file__)

@@ -62,6 +62,7 @@ FAULTS: dict[str, Fault] = {
     **event_faults.FAULTS,
 }
 NEEDING_HDFS = {
+    *kafka_faults.DURING_BATCH,
     *batch_faults.FAULTS,
     *maintenance_faults.FAULTS,
     *compaction_faults.FAULTS,

@@ -7,11 +7,15 @@ from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
 
+from batch_layer.run.ports import Warehouse
 from faults.event_faults import event
 from faults.kafka_cluster import NODES
-from faults.kafka_topics import admin_of
+from faults.kafka_topics import admin_of, leader_of
+from faults.our_process import is_stopped
 from faults.scene import Scene
+from faults.taking_over import counts_again
 from ingestion.contract.topics import PARTITION_COUNT
+from jobs.resilience.failpoints import Action, before
 
 
 def one_of_three_killed(scene: Scene) -> None:
@@ -51,6 +55,25 @@ def leader_hangs(scene: Scene) -> None:
         scene.for_a_while(12)
         scene.cluster.restore()
         scene.for_a_while(1)
+
+
+def leader_killed_during_batch(scene: Scene) -> None:
+    """SIGKILL to the leader of a partition while events are sent and counted, as a batch run begins to read it."""
+    scene.count(400)
+    run = scene.batches.start(before(Warehouse.archive, Action.STOP))
+    scene.wait(lambda: is_stopped(run.pid), "the run has stopped itself before it reads", 300)
+    with scene.traffic():
+        scene.for_a_while(scene.rng.uniform(1, 2))
+        partition = scene.rng.randrange(PARTITION_COUNT)
+        leader = leader_of(scene.bootstrap, scene.topic, partition)
+        scene.cluster.kill(leader)
+        scene.hurt(f"SIGKILL to broker {leader}, the leader of partition {partition}")
+        run.send_signal(signal.SIGCONT)
+        counts_again(scene)
+    scene.notes.append(f"the run ended with {scene.batches.finish(run)}")
+    scene.cluster.restore()
+    scene.send(100)
+    scene.batches.run()
 
 
 def only_broker_killed(scene: Scene) -> None:
@@ -132,11 +155,13 @@ def retention_removed_unread(scene: Scene) -> None:
     scene.is_beyond_repair = True
 
 
+DURING_BATCH = {"kafka-leader-killed-during-batch": leader_killed_during_batch}
 ON_THREE_BROKERS = {
     "kafka-one-of-three-killed": one_of_three_killed,
     "kafka-two-of-three-killed": two_of_three_killed,
     "kafka-all-killed": all_killed,
     "kafka-leader-hangs": leader_hangs,
+    **DURING_BATCH,
 }
 FAULTS = {
     "kafka-only-broker-killed": only_broker_killed,

@@ -25,6 +25,14 @@ def make_topics(bootstrap: str, partition_counts: Mapping[str, int], *, replicas
         admin.wait_for_topics(list(topics), timeout_ms=30_000)
 
 
+def leader_of(bootstrap: str, topic: str, partition: int) -> int:
+    """Return the broker that leads a partition."""
+    with admin_of(bootstrap) as admin:
+        (described,) = admin.describe_topics([topic])
+    (leader,) = (each["leader_id"] for each in described["partitions"] if each["partition_index"] == partition)
+    return int(leader)
+
+
 @contextmanager
 def admin_of(bootstrap: str) -> Iterator[Any]:
     """Yield an admin client; close it at the end."""

@@ -7,10 +7,12 @@ from pathlib import Path
 from types import TracebackType
 
 from faults.hdfs_cluster import HdfsCluster
-from faults.kafka_cluster import KafkaCluster
+from faults.kafka_cluster import NODES, KafkaCluster
+from faults.kafka_topics import make_topics
 from faults.redis_sets import RedisSet
 from faults.small_disk import SmallDisk, StackOnSmallDisks
 from faults.warm_driver import WarmDriver
+from ingestion.contract.topics import TOPIC_CLOCK
 from jobs.local_stack.servers import SERVERS
 from jobs.local_stack.stack import LocalStack
 
@@ -64,6 +66,7 @@ class AllServers:
             self._cluster = KafkaCluster(self._folder / "kafka-cluster")
             self._closing.callback(self._cluster.close)
             self._cluster.start_all()
+            make_topics(self._cluster.bootstrap, {TOPIC_CLOCK: 1}, replicas=len(NODES), in_sync=2)
         return Servers(self._usual_stack(), self._warm_driver, cluster=self._cluster)
 
     def on_hdfs_cluster(self) -> Servers:

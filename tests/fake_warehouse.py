@@ -68,6 +68,8 @@ class FakeWarehouse:
     """Those under review."""
     changed_groups: Collection[TrafficGroup] = ()
     """Groups under review that have other events by now."""
+    newly_unattested: int = 0
+    """Events of before for which no key vouches any more."""
     steps: list[str] = field(default_factory=list)
     parts: list[tuple[OffsetVector, OffsetVector]] = field(default_factory=list)
     accepted: list[tuple[LogPlace, ...]] = field(default_factory=list)
@@ -95,6 +97,9 @@ class FakeWarehouse:
     def has_newer_catalogue(self, base: PublishedVersion) -> bool:
         self._step("has_newer_catalogue")
         return any(rules.catalogue_version != self.catalogue for rules in base.day_rules.values())
+
+    def has_newly_revoked_keys(self, base: PublishedVersion) -> bool:
+        return self.newly_unattested > 0
 
     @contextmanager
     def open_branch(self, run_id: str, base: PublishedVersion | None) -> Iterator[Branch]:
@@ -128,6 +133,10 @@ class FakeWarehouse:
         counts = (piece.archived.row_count // 2, changed + len(accepted), changed)
         moved_days = frozenset(former) if accepted else frozenset[date]()
         return JudgedPiece(piece, touched, {**new, **former}, *counts, moved_days)
+
+    def judge_revoked_keys(self, piece: ArchivedPiece, contracts: EventContracts) -> JudgedPiece:
+        self._step("judge_revoked_keys")
+        return JudgedPiece(piece, frozenset(piece.branch.rules), piece.branch.rules, 0, self.newly_unattested, 0)
 
     def judge_traffic(self, piece: ArchivedPiece, days: Collection[date], settled_until: datetime) -> JudgedPiece:
         self._step("judge_traffic")

@@ -1,11 +1,11 @@
 """The keys of the settings, and what messages are read by. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from batch_layer.errors import RefusedError
-from ingestion.contract.attesting_keys import AttestationCheck, AttestingKeys, KeyGoneError
+from ingestion.contract.attesting_keys import AttestationCheck, AttestingKeys, KeyGoneError, Revocation
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.traits import TraitsKey
@@ -30,16 +30,36 @@ class BatchKeys:
     """By key id, in the order of the settings."""
     revoked: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """Keys of before that vouch for nothing new."""
+    revoked_from: Mapping[str, datetime] = field(default_factory=dict)
+    """For those that were not to be trusted before they were revoked, since when."""
 
-    def attesting_after(self, base: PublishedVersion | None) -> AttestingKeys:
+    def newly_revoked(self, base: PublishedVersion | None) -> dict[str, datetime]:
+        """Return the keys by which events of `base` were judged from instants on from which they are not trusted.
+
+        Raises:
+            RefusedError: names a key that was revoked from an earlier instant.
+        """
+        try:
+            return _keys_of(base).newly_revoked(self.revoked_from)
+        except KeyGoneError as error:
+            raise RefusedError(str(error)) from error
+
+    def attesting_after(
+        self, base: PublishedVersion | None, place_at: Callable[[datetime], tuple[int, ...]]
+    ) -> AttestingKeys:
         """Return the keys that vouch for the events of the version after `base`: a new one for new events alone.
+
+        `place_at`: an instant → the offsets of `base` from which on messages were appended then or later.
 
         Raises:
             RefusedError: names a key of the base that is not set any more.
         """
-        known = AttestingKeys() if base is None or base.attesting_keys is None else base.attesting_keys
+        revocations = {
+            name: Revocation(instant, place_at(instant)) for name, instant in self.newly_revoked(base).items()
+        }
+        counted = base.offsets.ends if base else ()
         try:
-            return known.followed_by(self.attestation, self.revoked, base.offsets.ends if base else ())
+            return _keys_of(base).followed_by(self.attestation, self.revoked, counted, revocations)
         except KeyGoneError as error:
             raise RefusedError(str(error)) from error
 
@@ -70,3 +90,7 @@ class BatchKeys:
                 f"counting policy {policies[min(asking)].version} asks for attested events from {min(asking)} on, and "
                 "VIEWLEDGER_ATTESTATION_KEYS_FILE is not set; set it as for the collector"
             )
+
+
+def _keys_of(version: PublishedVersion | None) -> AttestingKeys:
+    return AttestingKeys() if version is None or version.attesting_keys is None else version.attesting_keys

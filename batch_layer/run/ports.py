@@ -120,6 +120,13 @@ class Warehouse(Protocol):
     def has_newer_catalogue(self, base: PublishedVersion) -> bool:
         """Return whether the catalogue has changed since the base was judged."""
 
+    def has_newly_revoked_keys(self, base: PublishedVersion) -> bool:
+        """Return whether a key that vouches for events of the base is not trusted, from an instant on.
+
+        Raises:
+            RefusedError: names a key that was revoked from an earlier instant before.
+        """
+
     def open_branch(self, run_id: str, base: PublishedVersion | None) -> AbstractContextManager[Branch]:
         """Begin a run's branch in every table; leaving the context frees what was computed, not the branch."""
 
@@ -130,6 +137,12 @@ class Warehouse(Protocol):
         """Decode the archived messages, judge them, and replace the stored events whose outcome they change.
 
         `accepted`: the late events that this run is the first to judge as accepted.
+        """
+
+    def judge_revoked_keys(self, piece: ArchivedPiece, contracts: EventContracts) -> JudgedPiece:
+        """Judge the stored events again for which no key vouches any more, since one is not trusted from an instant on.
+
+        `piece` is empty. Events whose message is no longer archived stay as they are.
         """
 
     def judge_traffic(self, piece: ArchivedPiece, days: Collection[date], settled_until: datetime) -> JudgedPiece:

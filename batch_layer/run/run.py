@@ -105,11 +105,12 @@ def _steps(
         notes.extend([f"{counted(expiry.expired_count, 'group')} of traffic expired"] if expiry.expired_count else [])
         notes.extend([f"{counted(len(decisions), 'group')} of traffic decided"] if decisions else [])
     is_recatalogued = former is not None and ports.warehouse.has_newer_catalogue(former)
+    are_keys_revoked = former is not None and ports.warehouse.has_newly_revoked_keys(former)
     # Days alone start a run, too: the log is settled past an instant of theirs.
     due = _due(ports, former.day_rules if former else {}, cut, judge_period)
     periods = _due_periods(ports, former.day_rules if former else {}, cut, judge_period)
     is_to_count = bool(ranges or accepted or is_recatalogued)
-    if not (is_to_count or decisions or due or periods):
+    if not (is_to_count or are_keys_revoked or decisions or due or periods):
         ports.versions.end(run_id, "nothing_new", {"notes": list(cut.notes)})
         result = RunResult(run_id, "nothing_new", former.version if former else None, uncut_count=cut.uncut_count)
         return replace(result, expiring_group_count=expiry.soon_count, stage_seconds=stages.seconds)
@@ -122,6 +123,8 @@ def _steps(
             if len(parts) > 1:
                 ports.progress("part", f"{number} of {len(parts)}")
             _add_part(ports, stages, judged, start, end, is_last=number == len(parts))
+        if are_keys_revoked:
+            _judge_revoked_keys(ports, stages, judged)
         _decide_traffic(ports, stages, judged)
         # 5. The day rules of traffic see everything that was archived.
         due = _due(ports, judged.branch.rules, cut, judge_period)
@@ -188,6 +191,14 @@ def _judge_period(ports: RunPorts, stages: Stages, judged: JudgedSoFar, period: 
         )
     judged.findings += [(period, each) for each in piece.findings]
     _add_derived(ports, stages, judged, piece, of="period")
+
+
+def _judge_revoked_keys(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> None:
+    warehouse, end = ports.warehouse, judged.cut.end
+    with stages.stage("attestations") as notes:
+        piece = warehouse.judge_revoked_keys(warehouse.archive(judged.branch, end, end), judged.contracts)
+        notes.append(f"a key is not trusted from an instant on, {piece.replaced_count:,} events changed")
+    _add_derived(ports, stages, judged, piece, of="attestations")
 
 
 def _decide_traffic(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> None:

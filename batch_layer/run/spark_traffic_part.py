@@ -80,13 +80,15 @@ class TrafficJudges:
         now = {day: replace(branch.rules[day], seen=replace(seen, reviewed=former[day])) for day in days}
         guard = self._guard(on, branch.rules, days)
         if not now:
-            return _judged(on, piece, {name: on.unchanged(name) for name in (TRAFFIC_OUTCOMES, EVENTS)}, unruled)
+            return piece_of_stored(
+                on, piece, {name: on.unchanged(name) for name in (TRAFFIC_OUTCOMES, EVENTS)}, unruled
+            )
         judging = _judging(on, branch.rules, now)
         outcomes = judging.outcome_changes(self.rules, self.catalogue, guard, given_rows(on.read(TRAFFIC_OUTCOMES)))
         changes = self._written(on, judging, outcomes)
         reviewed = outcomes.reviewed
         now = {day: replace(each, seen=replace(seen, reviewed=reviewed[day])) for day, each in now.items()}
-        return _judged(on, piece, changes, unruled | now)
+        return piece_of_stored(on, piece, changes, unruled | now)
 
     def decided_part(
         self, on: BranchTables, piece: ArchivedPiece, decisions: Collection[TrafficDecision]
@@ -94,7 +96,7 @@ class TrafficJudges:
         """Give the events of decided groups their outcome; see the port `Warehouse`."""
         rules = piece.branch.rules
         judging = _judging(on, rules, {each.group.day: rules[each.group.day] for each in decisions})
-        return _judged(on, piece, self._written(on, judging, judging.decided_changes(decisions)), {})
+        return piece_of_stored(on, piece, self._written(on, judging, judging.decided_changes(decisions)), {})
 
     def period_part(self, on: BranchTables, piece: ArchivedPiece, period: Period) -> JudgedPiece:
         """Let the rules of a period judge those of its days that none has judged; see the port `Warehouse`."""
@@ -115,7 +117,7 @@ class TrafficJudges:
             changes = self._written(on, judging, judging.found_changes(found.rows))
         else:
             changes = {name: on.unchanged(name) for name in (TRAFFIC_OUTCOMES, EVENTS)}
-        return replace(_judged(on, piece, changes, now), findings=findings)
+        return replace(piece_of_stored(on, piece, changes, now), findings=findings)
 
 
 def _judging(on: BranchTables, before: Mapping[date, DayRules], now: Mapping[date, DayRules]) -> DayJudging:
@@ -123,9 +125,10 @@ def _judging(on: BranchTables, before: Mapping[date, DayRules], now: Mapping[dat
     return DayJudging(stored, on.read(TRAFFIC_OUTCOMES), before, now)
 
 
-def _judged(
+def piece_of_stored(
     on: BranchTables, piece: ArchivedPiece, changes: Mapping[str, TableChanges], now: Mapping[date, DayRules]
 ) -> JudgedPiece:
+    """Return a part without new events, in which stored ones changed; `now`: the rules of days that have others now."""
     branch, archived = piece.branch, piece.engine
     nothing = Kept(on.read(EVENTS).where(F.lit(False)), 0)
     engine = JudgedRows(archived.raw, archived.sent, None, 0, nothing, changes)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,23 +20,17 @@ from batch_layer.judging.batch_keys import BatchKeys
 from batch_layer.judging.spark_aggregates import last_totals
 from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_facts import catalogue_of, policies_of
+from batch_layer.judging.spark_revoked_keys import nowhere, place_at
 from batch_layer.judging.spark_traffic_groups import groups_of, undisturbed
 from batch_layer.judging.traffic_rules import NO_TRAFFIC_RULES, TrafficRules
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_errors import translated
-from batch_layer.lake.tables import (
-    RAW_EVENTS,
-    TALLY,
-    TRAFFIC_OUTCOMES,
-)
+from batch_layer.lake.tables import RAW_EVENTS, TALLY, TRAFFIC_OUTCOMES
 from batch_layer.lake.traits_key import check_traits_key
 from batch_layer.run.ports import ArchivedPiece, Branch, Decided, DerivedPiece, JudgedPiece, PieceContents
-from batch_layer.run.spark_branch import (
-    ArchivedRows,
-    BranchTables,
-    WrittenParts,
-)
+from batch_layer.run.spark_attestations_part import unattested_part
+from batch_layer.run.spark_branch import ArchivedRows, BranchTables, WrittenParts
 from batch_layer.run.spark_contents import piece_contents
 from batch_layer.run.spark_derived_part import derived_part
 from batch_layer.run.spark_events_part import EventJudges
@@ -97,11 +92,15 @@ class SparkWarehouse:
         # a version of offsets without a record has judged nothing; a run by the catalogue alone would repeat
         return bool(base.day_rules) and self._catalogue.latest_version() != catalogue_of(base.day_rules)
 
+    def has_newly_revoked_keys(self, base: PublishedVersion) -> bool:
+        """See the port."""
+        return bool(self._keys.newly_revoked(base))
+
     @translated
     def open_branch(self, run_id: str, base: PublishedVersion | None) -> AbstractContextManager[Branch]:
         """See the port."""
-        attesting_keys = self._keys.attesting_after(base)
         self._spark.catalog.clearCache()
+        attesting_keys = self._keys.attesting_after(base, partial(self._place_at, base) if base else nowhere)
         self.tables.open_branch(branch_of(run_id), base.snapshots if base else {})
         content = (base.day_rules, base.row_counts, base.content_hashes) if base else ({}, {}, {})
         return self._freeing(Branch(run_id, base, *content, attesting_keys, engine=WrittenParts()))
@@ -133,6 +132,14 @@ class SparkWarehouse:
         """See the port."""
         judges = EventJudges(self._catalogue, self._policies, self._traffic_rules, self._keys)
         return judges.part(self._on(piece.branch), piece, accepted, contracts)
+
+    @translated
+    def judge_revoked_keys(self, piece: ArchivedPiece, contracts: EventContracts) -> JudgedPiece:
+        """See the port."""
+        check = self._keys.reading(contracts, piece.branch.attesting_keys).attestation
+        return unattested_part(
+            self._on(piece.branch), piece, check, policies_of(piece.branch.rules, (), self._policies)
+        )
 
     @translated
     def judge_traffic(self, piece: ArchivedPiece, days: Collection[date], settled_until: datetime) -> JudgedPiece:
@@ -252,18 +259,15 @@ class SparkWarehouse:
         """See the port."""
         self.tables.finish(branch_of(version.run_id), version.snapshots)
 
+    def _place_at(self, base: PublishedVersion, instant: datetime) -> tuple[int, ...]:
+        return place_at(self.tables.at(RAW_EVENTS, base.snapshots[RAW_EVENTS]), base.offsets, instant)
+
     def _traffic_judges(self, piece: ArchivedPiece) -> TrafficJudges:
         policies = policies_of(piece.branch.rules, (), self._policies)
         return TrafficJudges(self._traffic_rules, self._catalogue, policies)
 
     def _recount(
-        self,
-        version: PublishedVersion,
-        catalogue_version: int,
-        decided: Decided,
-        removals: Removals,
-        *,
-        run_id: str,
+        self, version: PublishedVersion, catalogue_version: int, decided: Decided, removals: Removals, *, run_id: str
     ) -> Recount:
         attesting_keys = self._keys.attesting_of(version)
         return Recount(

@@ -17,7 +17,7 @@ from batch_layer.versions.postgres_versions import PostgresVersionStore
 from billing.books.postgres_traffic_findings import PostgresTrafficFindings
 from billing.postgres_session import connector
 from faults.waiting import until
-from ingestion.contract.attesting_keys import AttestingKeys
+from ingestion.contract.attesting_keys import AttestingKeys, Revocation
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.event_contracts import EventContracts
 from ingestion.contract.offsets import OffsetVector
@@ -152,15 +152,17 @@ def test_a_version_says_by_which_keys_it_was_checked_and_no_later_one_forgets_th
     stores.publish(1)
     first = AttestingKeys().followed_by({"first": b"1" * 32}, {}, (0, 2**40))
     both = first.followed_by({"first": b"1" * 32, "second": b"2" * 32}, {}, (7, 2**40 + 1))
-    for number, keys in ((2, first), (3, first), (4, both)):
+    revocation = Revocation(NOON, (3, 2**40))
+    ended = both.followed_by({"second": b"2" * 32}, {"first": b"1" * 32}, (9, 2**40), {"first": revocation})
+    for number, keys in ((2, first), (3, first), (4, both), (5, ended)):
         store.begin(RunEntry(f"run-{number}", "incremental", "running", None, NOON, None))
         store.publish(replace(version(number), attesting_keys=keys), StagedCounts(), {}, {})
-    found = [store.version(number) for number in (1, 2, 3, 4)]
-    assert [each and each.attesting_keys for each in found] == [None, first, first, both]
-    store.begin(RunEntry("run-5", "incremental", "running", None, NOON, None))
-    for forgetful in (None, AttestingKeys(), first, AttestingKeys(tuple(reversed(both.keys)))):
+    found = [store.version(number) for number in (1, 2, 3, 4, 5)]
+    assert [each and each.attesting_keys for each in found] == [None, first, first, both, ended]
+    store.begin(RunEntry("run-6", "incremental", "running", None, NOON, None))
+    for forgetful in (None, AttestingKeys(), first, both, AttestingKeys(tuple(reversed(ended.keys)))):
         with pytest.raises(RefusedError, match="use the program that published"):
-            store.publish(replace(version(5), attesting_keys=forgetful), StagedCounts(), {}, {})
+            store.publish(replace(version(6), attesting_keys=forgetful), StagedCounts(), {}, {})
 
 
 def test_what_was_accepted_stays_so_in_all_later_versions(store: VersionStore) -> None:

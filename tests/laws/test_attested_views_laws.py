@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -27,8 +27,16 @@ FIRST = {"first": ATTESTATION_KEYS["first"]}
 SECOND = {"second": ATTESTATION_KEYS["second"]}
 
 
-def keys(live: Mapping[str, bytes], revoked: Mapping[str, bytes] | None = None) -> BatchKeys:
-    return BatchKeys(TRAITS_KEY, live, revoked or {})
+def keys(live: Mapping[str, bytes], revoked: Mapping[str, bytes] | None = None, **revoked_from: datetime) -> BatchKeys:
+    return BatchKeys(TRAITS_KEY, live, revoked or {}, revoked_from)
+
+
+def place_at(run: MemoryRun, instant: datetime) -> tuple[int, ...]:
+    """The first offset of each partition that was appended at an instant or later, of all that is published."""
+    return tuple(
+        next((each.offset for each in here[:end] if each.appended_at >= instant), end)
+        for here, end in zip(run.log.messages, run.current.offsets.ends, strict=True)
+    )
 
 
 def billabilities(run: MemoryRun, spark: SparkSession) -> Counter[tuple[object, object]]:
@@ -73,6 +81,47 @@ def test_keys_that_are_added_and_revoked_hold_for_what_comes_after_and_a_key_tha
             with pytest.raises(RefusedError, match=r"^the attestation key first (is missing|has another secret)"):
                 work()
     assert run.versions.published == versions
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_what_a_key_attested_since_an_instant_is_judged_again_once_it_is_revoked_from_it(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Stored events lose it by delta, alone or beside new ones, and every version is what a rebuild counts."""
+    rng = random.Random(SEED + 1)
+    policies = (POLICIES[0], ASKING)
+    run = MemoryRun.with_partitions(
+        spark, PARTITIONS, tmp_path, no_gate, policies=policies, keys=keys(ATTESTATION_KEYS)
+    )
+    among = worlds(rng, 16)
+    run.catalogue.versions = [random_facts(rng, among)]
+    check = partial(assert_equals_settle, run, spark, run.catalogue.versions[0], SEED + 1)
+    policy_for = partial(policy_on, policies=policies)
+
+    def published(known: BatchKeys, new: int) -> Counter[tuple[object, object]]:
+        run.warehouse._keys = known
+        grow(run, rng, among, new)
+        assert run_once(run.ports(), TOPIC).state == "published"
+        check(policy_for=policy_for)
+        return billabilities(run, spark)
+
+    first = published(keys(ATTESTATION_KEYS), 160)
+    times = sorted(each.appended_at for each in run.log.all())
+    late, early = times[len(times) * 3 // 4], times[len(times) // 4]
+    since_late, since_early = place_at(run, late), place_at(run, early)
+    by_late = published(keys(SECOND, FIRST, first=late), 0)
+    assert 0 < by_late[True, "billable"] < first[True, "billable"]
+    assert by_late[False, "unattested"] > first[False, "unattested"]
+    assert run_once(run.ports(), TOPIC).state == "nothing_new", "it was judged again"
+    by_early = published(keys(SECOND, FIRST, first=early), 40)
+    assert by_early[False, "unattested"] > by_late[False, "unattested"]
+    pinned = run.current.attesting_keys
+    assert pinned
+    assert [each.since for each in pinned.keys if not each.vouches] == [since_late, since_early]
+    assert rebuild_once(run.ports()).state == "equal"
+    run.warehouse._keys = keys(SECOND, FIRST, first=late)
+    with pytest.raises(RefusedError, match=r"^the attestation key first is not trusted from .* and revoked_from is"):
+        run_once(run.ports(), TOPIC)
 
 
 @pytest.mark.usefixtures("empty_tables")

@@ -2,12 +2,20 @@
 
 import json
 import pickle
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingestion.attestation_keys import attestation_keys, revoked_attestation_keys
+from ingestion.attestation_keys import attestation_keys, revocation_instants, revoked_attestation_keys
 from ingestion.contract.attestation import attested
-from ingestion.contract.attesting_keys import AttestationCheck, AttestingKey, AttestingKeys, KeyGoneError, fingerprint
+from ingestion.contract.attesting_keys import (
+    AttestationCheck,
+    AttestingKey,
+    AttestingKeys,
+    KeyGoneError,
+    Revocation,
+    fingerprint,
+)
 from ingestion.jwk_set import KeySetError
 from tests.ingestion_fakes import hmac_jwk
 
@@ -37,6 +45,51 @@ def test_a_revoked_key_may_be_trusted_again() -> None:
     )
     check = AttestationCheck(known, ONE)
     assert [check.is_attested(message("one"), 0, offset) for offset in (4, 5, 8, 9)] == [True, False, False, True]
+
+
+T1, T2 = datetime(2026, 11, 20, 8, tzinfo=UTC), datetime(2026, 11, 21, 8, tzinfo=UTC)
+
+
+def test_a_key_that_is_revoked_from_an_instant_vouches_only_for_what_came_before_it() -> None:
+    known = AttestingKeys().followed_by(BOTH, NOTHING, ())
+    assert known.newly_revoked({"one": T2, "unknown": T1}) == {"one": T2}
+    known = known.followed_by(TWO, ONE, (30, 40), {"one": Revocation(T2, (12, 0))})
+    check = AttestationCheck(known, BOTH)
+    assert [check.is_attested(message("one"), 0, offset) for offset in (0, 11, 12, 29, 30)] == [True, True] + 3 * [
+        False
+    ]
+    assert not check.is_attested(message("one"), 1, 0)
+    assert not check.is_attested(message("one"), 2, 0), "a partition that was added later"
+    assert check.is_attested(message("two"), 0, 99)
+    assert known.newly_revoked({"one": T2}) == {}, "it is known"
+    assert known.followed_by(TWO, ONE, (50, 60)) == known
+    assert AttestingKeys.from_json(json.loads(json.dumps(known.to_json()))) == known
+    assert [each.get("revoked_from") for each in known.to_json()] == [None, None, "2026-11-21T08:00:00+00:00"]
+
+
+def test_an_instant_may_become_earlier_and_never_later() -> None:
+    known = AttestingKeys().followed_by(ONE, NOTHING, ()).followed_by(NOTHING, ONE, (30,))
+    assert known.newly_revoked({"one": T2}) == {"one": T2}, "it was revoked without an instant"
+    known = known.followed_by(NOTHING, ONE, (40,), {"one": Revocation(T2, (20,))})
+    with pytest.raises(
+        KeyGoneError, match=r"^the attestation key one is not trusted from 2026-11-21T08:00:00\+00:00 on"
+    ):
+        known.newly_revoked({"one": T2 + timedelta(microseconds=1)})
+    assert known.newly_revoked({"one": T1}) == {"one": T1}
+    known = known.followed_by(NOTHING, ONE, (50,), {"one": Revocation(T1, (10,))})
+    check = AttestationCheck(known, ONE)
+    assert [check.is_attested(message("one"), 0, offset) for offset in (9, 10, 19, 20, 60)] == [True] + 4 * [False]
+
+
+def test_a_key_that_is_trusted_again_can_be_revoked_from_any_instant_since() -> None:
+    known = AttestingKeys().followed_by(ONE, NOTHING, ()).followed_by(NOTHING, ONE, (9,), {"one": Revocation(T1, (5,))})
+    known = known.followed_by(ONE, NOTHING, (12,))
+    assert known.newly_revoked({"one": T2}) == {"one": T2}
+    known = known.followed_by(NOTHING, ONE, (20,), {"one": Revocation(T2, (15,))})
+    check = AttestationCheck(known, ONE)
+    assert [check.is_attested(message("one"), 0, offset) for offset in (4, 5, 11, 12, 14, 15)] == [
+        True, False, False, True, True, False,
+    ]  # fmt: skip
 
 
 def test_nothing_changes_while_the_keys_do_not() -> None:
@@ -85,5 +138,23 @@ def test_a_revoked_key_is_read_from_the_file_apart_from_the_others() -> None:
     text = json.dumps({"keys": keys})
     assert attestation_keys(text) == ONE
     assert revoked_attestation_keys(text) == TWO
+    assert revocation_instants(text) == {}
     with pytest.raises(KeySetError, match=r"^every key is revoked; add one that attests"):
         attestation_keys(json.dumps({"keys": keys[1:]}))
+
+
+def test_the_instant_of_a_revocation_is_read_from_the_file() -> None:
+    first, second = hmac_jwk("one", ONE["one"]), {**hmac_jwk("two", TWO["two"]), "revoked": True}
+
+    def text(**more: object) -> str:
+        return json.dumps({"keys": [first, {**second, **more}]})
+
+    assert revocation_instants(text(revoked_from="2026-11-20T10:00:00+02:00")) == {"two": T1}
+    for wrong in ("2026-11-20T08:00:00", "yesterday", "2026-11-31T00:00:00Z", "9999-12-31T23:59:59Z", ""):
+        with pytest.raises(
+            KeySetError, match=f"^the key two has revoked_from '{wrong}'; it must be an instant with its"
+        ):
+            revocation_instants(text(revoked_from=wrong))
+    for read in (attestation_keys, revoked_attestation_keys):
+        with pytest.raises(KeySetError, match=r'^the key two has revoked_from and is not revoked; add "revoked": true'):
+            read(text(revoked_from="2026-11-20T08:00:00Z", revoked=False))

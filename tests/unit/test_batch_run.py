@@ -160,6 +160,18 @@ def test_before_the_first_version_there_is_no_group_to_decide_on() -> None:
     assert fake.versions.published[0].traffic_decisions == ()
 
 
+def test_a_key_that_is_revoked_from_an_instant_alone_is_a_run_that_judges_stored_events_again() -> None:
+    fake = published(3, 2)
+    fake.warehouse.newly_unattested = 2
+    result = run(fake)
+    assert (result.state, result.archived_count) == ("published", 0)
+    assert fake.warehouse.steps.count("judge_revoked_keys") == 1
+    assert "judge" not in fake.warehouse.steps[fake.warehouse.steps.index("judge_revoked_keys") - 2 :]
+    assert "a key is not trusted from an instant on, 2 events changed" in fake.line("attestations")
+    fake.warehouse.newly_unattested = 0
+    assert run(fake).state == "nothing_new"
+
+
 def test_a_changed_catalogue_alone_is_a_run_with_its_own_line() -> None:
     fake = published(3, 2)
     fake.warehouse.catalogue = 4

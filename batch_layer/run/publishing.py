@@ -1,7 +1,5 @@
 """Make what a run has judged the published version."""
 
-from collections import Counter
-
 from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.run_result import JudgedSoFar, RunResult
 from batch_layer.stages import Stages
@@ -34,9 +32,9 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
             attesting_keys=branch.attesting_keys,
         )
         tally = warehouse.tally(branch)
-        verdicts = Counter[str]()
+        verdicts: dict[str, int] = {}
         for row in tally:
-            verdicts[row.verdict] += row.events
+            verdicts[row.verdict] = verdicts.get(row.verdict, 0) + row.events
         # 7. The tag keeps the snapshots; the pointer makes them the version, in one transaction with the counts.
         staged = warehouse.stage_counts(branch)
         warehouse.tag(version.version, version.snapshots)

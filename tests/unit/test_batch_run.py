@@ -1,8 +1,9 @@
 """The steps of a batch run, a rebuild and an upgrade, without Spark: their order, and what each kind of end leaves."""
 
+import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -69,6 +70,7 @@ def test_a_run_takes_its_steps_in_order_and_publishes_one_version_of_all_parts()
     assert version.offsets.ends == (7, 2)
     assert version.row_counts == {"events": 9, "raw_events": 9}
     assert fake.versions.files.keys() == {"file of part 1", "file of part 2", "file of part 3"}
+    assert json.loads(json.dumps(asdict(result), default=str))["verdicts"] == {"counted": 9}
     assert result.judged_days == ("2026-11-21", "2026-11-22", "2026-11-23"), "every part's days"
     assert (result.unknown_country_count, result.report) == (4, "report-3.html")
     assert fake.warehouse.tags == {1: version.snapshots}

@@ -61,7 +61,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         catalog=folder_catalog(str(tmp_path_factory.mktemp("warehouse"))),
         log=tmp_path_factory.mktemp("log") / "spark.log",
         shuffle_partitions=2,
-        driver_memory="2g",
+        driver_memory="1g",
         is_short=True,
         # a few hundred rows: compiling a query takes longer than interpreting it
         extra={

@@ -63,12 +63,12 @@ def sign_in(page: Page, who: str) -> None:
 def test_a_creator_goes_from_signing_in_to_the_download(page: Page) -> None:
     sign_in(page, "ann")
     expect(page.get_by_role("heading", name="Ann Ápple")).to_be_visible()
-    expect(page.locator(".chart canvas")).to_have_count(2)
+    expect(page.locator(".chart canvas")).to_have_count(3)
     expect(page.locator('[data-field="views"]')).not_to_have_text("72,400")
     expect(page.locator('[data-field="settled_views"]')).to_have_text("72,000")
-    expect(page.locator(".u-legend .u-value")).not_to_have_text(["–"] * 5)
+    expect(page.locator(".u-legend .u-value")).not_to_have_text(["–"] * 7)
     legend = page.locator(".u-legend .u-value").all_text_contents()
-    assert len(legend) == 5, "day and two lines of views; day and one line of watch time"
+    assert len(legend) == 7, "day and two lines of views; day and one line of watch time; day and one line of viewers"
     assert all(re.fullmatch(r"[\d,-]+", each) for each in legend[:4]), legend
     assert re.fullmatch(r"\d+:\d\d:\d\d", legend[4]), legend
     looked_at(page, "dashboard", "Ann Ápple")

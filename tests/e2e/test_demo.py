@@ -12,7 +12,7 @@ from jobs.settings.state_home import PROJECT
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
-def viewledger(*words: str, seconds: float = 900) -> "subprocess.CompletedProcess[str]":
+def viewledger(*words: str, seconds: float = 1_800) -> "subprocess.CompletedProcess[str]":
     command = [str(PROJECT / "viewledger"), *words]
     return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=seconds, check=False)
 

@@ -249,7 +249,7 @@ def test_a_login_cannot_propose_a_policy_that_would_end_every_run(commands: Poli
     for wrong, sentence in UNUSABLE:
         with pytest.raises(DatabaseRefusedError, match=f"traffic policy 1 cannot be used: {sentence}") as refused:
             store.propose(TRAFFIC, {**traffic_document(SHIPPED), **wrong}, in_days(3), actor="max")
-        assert refused.value.is_by(DatabaseRule.POLICY_USABLE)
+        assert refused.value.is_by(DatabaseRule.ALLOWED_USABLE if "allowed" in wrong else DatabaseRule.POLICY_USABLE)
     part_of_it = {name: value for name, value in traffic_document(SHIPPED).items() if name != "even_days"}
     with pytest.raises(
         DatabaseRefusedError, match="it has not the value even_days, and others of the rules of a period"

@@ -30,7 +30,7 @@ BEGIN
         END IF;
     END IF;
     RAISE EXCEPTION '%.% is append-only: rows are never changed, and removed by `maintain` alone',
-        TG_TABLE_SCHEMA, TG_TABLE_NAME USING ERRCODE = 'VL005';
+        TG_TABLE_SCHEMA, TG_TABLE_NAME USING ERRCODE = 'VL009';
 END $$;
 CREATE TRIGGER viewer_changes_append_only BEFORE UPDATE OR DELETE ON published.viewer_changes
     FOR EACH ROW EXECUTE FUNCTION published.refuse_change_of_viewers();

@@ -133,7 +133,7 @@ BEGIN
                   WHERE code = ANY (allowable)) AS known) END
     ) AS problems (text) ORDER BY text LIMIT 1;
     IF problem IS NOT NULL THEN
-        RAISE EXCEPTION '% policy % cannot be used: %', of_kind, of_version, problem USING ERRCODE = 'VL109';
+        RAISE EXCEPTION '% policy % cannot be used: %', of_kind, of_version, problem USING ERRCODE = 'VL112';
     END IF;
     PERFORM billing.refuse_own_traffic(entry ->> 1, by_actor)
     FROM jsonb_array_elements(allowed) AS entry WHERE entry ->> 0 = 'payee';

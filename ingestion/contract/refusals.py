@@ -54,12 +54,7 @@ class DatabaseRule(Enum):
         "What a version removes from the raw events is recorded with it, by partition and hour, before its files",
         "Remove raw events by `maintain` or `forget` alone",
     )
-    KEPT_VIEWERS = (
-        "VL009",
-        "Changes of unique viewers are never changed or removed; `forget` takes a viewer out of them, and `maintain` "
-        "joins those of expired versions",
-        "Publish a new version; let `forget` and `maintain` do what may be done",
-    )
+    KEPT_VIEWERS = "VL009", "Changes of viewers stay, but for `forget` and `maintain`", "Let these do what may be done"
     KEY_ONLY_REVOKED = "VL011", "An API key can only be revoked, and only once", "Make a new key with `keys create`"
     TWO_LIVE_KEYS = (
         "VL012",
@@ -114,11 +109,7 @@ class DatabaseRule(Enum):
     )
     CHECKPOINT_READABLE = "VL110", "A checkpoint follows the one before it", "Make it with `billing proof checkpoint`"
     POLICY_READABLE = "VL111", "A policy is what programs write, for a day within a year", "Propose it by a command"
-    ALLOWED_USABLE = (
-        "VL112",
-        "An allow-list names networks, agents and payees once, for at most 90 days, with reasons that can be allowed",
-        "Propose it with `traffic policy propose`",
-    )
+    ALLOWED_USABLE = "VL112", "An allow-list has entries that rules know", "Propose it by `traffic policy propose`"
     ANOTHER_LOGIN = "VL201", "The login that made something does not approve it", "Approve with another login"
     ANOTHER_PERSON = (
         "VL202",

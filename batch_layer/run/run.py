@@ -197,7 +197,7 @@ def _judge_revoked_keys(ports: RunPorts, stages: Stages, judged: JudgedSoFar) ->
     warehouse, end = ports.warehouse, judged.cut.end
     with stages.stage("attestations") as notes:
         piece = warehouse.judge_revoked_keys(warehouse.archive(judged.branch, end, end), judged.contracts)
-        notes.append(f"a key is not trusted from an instant on, {piece.replaced_count:,} events changed")
+        notes.append(f"a key is not trusted from an instant on, {counted(piece.replaced_count, 'event')} changed")
     _add_derived(ports, stages, judged, piece, of="attestations")
 
 

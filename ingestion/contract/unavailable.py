@@ -52,11 +52,14 @@ class UnavailableError(Exception):
 
 def does_not_answer(part: Part, error: BaseException) -> UnavailableError:
     """Return the error for a part that does not answer, with the words of its client."""
-    lines = (line for line in str(error).splitlines() if not line.startswith(_HINT))
-    reason = " ".join(" ".join(lines).split()) or type(error).__name__
-    return UnavailableError(part, f"{PART_NAMES[part]} does not answer ({reason})")
+    words = "\n".join(line for line in str(error).splitlines() if not line.startswith(_HINT))
+    return UnavailableError(part, f"{PART_NAMES[part]} does not answer ({_on_one_line(words, error)})")
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Return the words of a client's error on one line; the name of its class if it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return _on_one_line(str(error), error)
+
+
+def _on_one_line(words: str, error: BaseException) -> str:
+    return " ".join(words.split()) or type(error).__name__

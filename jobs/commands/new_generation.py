@@ -8,6 +8,7 @@ from batch_layer.errors import AtWorkError, RefusedError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import LogGeneration
+from ingestion.contract.printable import counted
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 from jobs import settings
@@ -78,5 +79,5 @@ def uncovered_count(environ: Mapping[str, str], current: PublishedVersion | None
         starts = (*ends, *(0 for _ in range(len(positions) - len(ends))))
         pairs = zip(positions, starts, strict=True)
         count = sum(max(0, position - max(start, first)) for position, start in pairs if position is not None)
-        return f"{count:,} offsets that the speed layer had counted"
+        return f"{counted(count, 'offset')} that the speed layer had counted"
     return "events that only the speed layer had counted"

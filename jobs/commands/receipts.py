@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from batch_layer.errors import DifferenceError
 from billing.file_regular import open_regular
+from ingestion.contract.printable import counted
 from ingestion.contract.version import PublishedVersion
 from ingestion.file_receipts import UnusableLine, receipts_in
 from ingestion.intake import instant_text
@@ -146,7 +147,8 @@ def _look_up(
         else:
             findings.add_wrong(entry, problem.value, sentences[problem])
     print(
-        f"receipts: {findings.events:,} events of {findings.receipts:,} receipts read, {findings.wrong:,} wrong",
+        f"receipts: {counted(findings.events, 'event')} of {counted(findings.receipts, 'receipt')} read, "
+        f"{findings.wrong:,} wrong",
         file=sys.stderr,
         flush=True,
     )

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from ingestion.contract.unavailable import Part, does_not_answer
+from ingestion.contract.unavailable import Part, does_not_answer, one_line
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import PROJECT
@@ -185,13 +185,8 @@ def _name(script: Script) -> str:
 
 def _failure(left: Sequence[Script], error: DBAPIError) -> str:
     name = _name(left[0]) if left else "?"
-    return f"migration {name} failed and was undone: {_one_line(error.orig)}"
+    return f"migration {name} failed and was undone: {one_line(error.orig or error)}"
 
 
 def _unavailable(error: BaseException) -> CommandError:
     return CommandError(str(does_not_answer(Part.POSTGRES, error)), ExitCode.UNAVAILABLE)
-
-
-def _one_line(error: BaseException | None) -> str:
-    """Return PostgreSQL's message without its line breaks."""
-    return " ".join(str(error).split())

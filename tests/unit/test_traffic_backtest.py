@@ -1,16 +1,10 @@
 """The price of a proposed policy of traffic: events by the rates of their owners, and what people decided."""
 
 from datetime import date, timedelta
-from pathlib import Path
-
-import pytest
 
 from billing.rating.stake import Worth
 from billing.rating.traffic_backtest import Amount, TrafficBacktest, priced
-from billing.terms.file_policies import read_traffic_policy
-from ingestion.contract.requests import FileRefusedError
 from ingestion.contract.settled import MovedViews, TrafficState
-from ingestion.contract.traffic_policy import SHIPPED
 from jobs.commands.billing.backtest_tables import traffic_json, traffic_text
 from tests.billing_fakes import card_of, catalogue_of, contracts_of
 
@@ -64,16 +58,3 @@ def test_the_text_and_the_document_show_the_same() -> None:
         ("paid", "under_review", 2),
         ("paid", "withheld", 1_000),
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [("hours_revue: 4\n", "hours_revue"), ("hours_review: 40\nhours_invalid: 30\n", "hours_invalid is 30")],
-)
-def test_a_file_with_a_threshold_that_no_policy_has_is_refused(tmp_path: Path, text: str, problem: str) -> None:
-    file = tmp_path / "policy.yaml"
-    file.write_text(text)
-    with pytest.raises(FileRefusedError) as refused:
-        read_traffic_policy(file, SHIPPED)
-    assert len(refused.value.problems) == 1
-    assert problem in refused.value.problems[0]

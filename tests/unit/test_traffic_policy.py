@@ -58,6 +58,8 @@ def test_a_file_names_what_changes_and_the_rest_stays(tmp_path: Path) -> None:
             "hours_invalid is 29 and hours_review 30; what is invalid must be at least",
         ),
         ("demoted: [speed]\n", "speed"),
+        ("hours_revue: 4\n", "hours_revue"),
+        ("hours_review: 40\nhours_invalid: 30\n", "hours_invalid is 30"),
         ("{}\n", "the document"),
     ],
 )

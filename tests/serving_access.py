@@ -13,7 +13,7 @@ from serving_layer.access.access import Caller, Role, Scope
 from serving_layer.access.api_keys import ApiKey, hashed, key_text
 from serving_layer.access.http_access import Guard
 from serving_layer.access.identification import Access
-from serving_layer.access.jwt_local_issuer import LocalIssuer
+from serving_layer.access.jwt_local_issuer import LIFETIME_MAX, LocalIssuer
 from serving_layer.access.jwt_tokens import TokenVerifier
 from serving_layer.access.limits_requests import RequestLimits
 
@@ -23,9 +23,9 @@ SECRET = "s" * 43
 
 
 def bearer(
-    role: Role, payee_id: str | None = None, *, lifetime: timedelta = timedelta(hours=1), audience: str = ""
+    role: Role, payee_id: str | None = None, *, lifetime: timedelta = LIFETIME_MAX, audience: str = ""
 ) -> dict[str, str]:
-    """The header of a person."""
+    """The header of a person: one made when tests are collected outlives their whole run."""
     token = ISSUER.token(
         subject=str(role), role=role, payee_id=payee_id, now=datetime.now(UTC), lifetime=lifetime, audience=audience
     )

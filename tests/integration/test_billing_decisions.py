@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -26,7 +26,7 @@ from tests.postgres_people import second_person
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 NOW = datetime.now(UTC)
 BILLING, APPROVER = "viewledger_billing", "viewledger_approver"
-DAY = NOW.date()
+DAY = NOW.date() + timedelta(days=1)
 BATCH = f"VL-USD-{DAY:%Y%m%d}-1"
 
 

@@ -4,12 +4,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+from ingestion.contract.allowed_traffic import AllowedKind, AllowedTraffic
 from ingestion.contract.requests import RequestKey
 from ingestion.contract.traffic_evidence import Aspect, EvidenceCount, GroupEvidence, SampleEvent
 from ingestion.contract.traffic_reasons import InvalidClass
 from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.portal.ports import RefusedActionError
-from serving_layer.portal.traffic_records import DecidedRow, GroupDetail, GroupRow, ReviewedViews, TrafficAppealRow
+from serving_layer.portal.traffic_records import (
+    AllowedRow,
+    DecidedRow,
+    GroupDetail,
+    GroupRow,
+    ReviewedViews,
+    TrafficAppealRow,
+)
 
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
 ODD, NEW = "2026-11-18/leave_once_paid/ann/40-0123456789ab", "2026-11-24/of_a_later_release//7-ba9876543210"
@@ -29,6 +37,18 @@ EVIDENCE = GroupEvidence(
 )
 
 
+def allowed_row(kind: str, name: str, reason: str, *, end_on: date = date(2026, 12, 24)) -> AllowedRow:
+    entry = AllowedTraffic(AllowedKind(kind), name, date(2026, 12, 24), (reason,), "the <school> of Berlin")
+    return AllowedRow(3, entry, date(2026, 11, 16), end_on, "pia@example.org", "max@example.org")
+
+
+ALLOWED = (
+    allowed_row("agent", "Kiosk 1.0", "lockstep", end_on=date(2026, 11, 20)),
+    allowed_row("network", "192.0.2.0/24", "leave_once_paid"),
+    allowed_row("payee", "ann", "shared_session"),
+)
+
+
 class FakeReviews:
     """Implements `GroupReviews` and `PayeeTraffic`. `away`: the parts that do not answer."""
 
@@ -44,7 +64,7 @@ class FakeReviews:
             for name in ("released_at", "waiting_count", "video_count", "estimate_micros", "currency", "counted_at")
         }
         self.details = {
-            ODD: GroupDetail(row, 60, EVIDENCE, ()),
+            ODD: GroupDetail(row, 60, EVIDENCE, (), allowed=ALLOWED),
             NEW: GroupDetail(replace(unseen, event_count=7, batch_version=None, **nothing_known), None, None, ()),
         }
         self.taken: list[DecidedRow] = []
@@ -66,6 +86,10 @@ class FakeReviews:
     def decided(self) -> Sequence[DecidedRow]:
         self._needs_postgres()
         return self.taken
+
+    def allowed(self) -> Sequence[AllowedRow]:
+        self._needs_postgres()
+        return ALLOWED
 
     def decide(self, name: str, outcome: str, actor: str, reason: str) -> None:
         if reason == "my own":

@@ -7,7 +7,8 @@ from typing import Any
 
 from billing.postgres_session import Connect, one_transaction
 from billing.terms.imports import PROPOSED
-from billing.terms.policies import StoredPolicy, document_hash
+from billing.terms.policies import StoredAllowed, StoredPolicy, document_hash
+from ingestion.contract.allowed_traffic import AllowedTraffic
 from ingestion.contract.policy import COUNTING, CountingPolicy, counting_policy
 from ingestion.contract.traffic_policy import TRAFFIC, TrafficPolicy, traffic_policy
 
@@ -18,6 +19,12 @@ _POLICIES = """
     ORDER BY p.kind, p.policy_version"""
 _IN_FORCE = """
     SELECT policy_version, first_on, document FROM billing.policies_in_force WHERE kind = %s ORDER BY policy_version"""
+_ALLOWED = """
+    SELECT p.policy_version, p.first_on, p.document -> 'allowed', coalesce(p.actor, p.login), t.actor,
+           lead(p.first_on) OVER (ORDER BY p.policy_version)
+    FROM billing.policies p JOIN billing.transitions t
+      ON t.subject_kind = 'policy' AND t.subject_id = p.kind || ':' || p.policy_version AND t.to_state = 'in_force'
+    WHERE p.kind = %s ORDER BY p.policy_version"""
 _NEXT = """
     INSERT INTO billing.policies (kind, policy_version, first_on, document, content_hash, actor)
     SELECT %(kind)s, coalesce(max(policy_version), 0) + 1, %(first_on)s, %(document)s, %(hash)s, %(actor)s
@@ -52,6 +59,17 @@ class PostgresPolicies:
             cursor.execute(_IN_FORCE, (TRAFFIC,))
             rows = cursor.fetchall()
         return traffic_policy(*rows[-1]) if rows else None
+
+    def allowed(self) -> list[StoredAllowed]:
+        """Return the allow-lists of the policies of traffic in force, the oldest policy first."""
+        with one_transaction(self._connect) as cursor:
+            cursor.execute(_ALLOWED, (TRAFFIC,))
+            rows = cursor.fetchall()
+        return [
+            StoredAllowed(version, entry, first_on, min(entry.until, next_on or entry.until), proposed_by, approved_by)
+            for version, first_on, document, proposed_by, approved_by, next_on in rows
+            for entry in map(AllowedTraffic.from_json, document or ())
+        ]
 
     def propose(self, kind: str, document: Mapping[str, Any], first_on: date, *, actor: str) -> tuple[int, bool]:
         """Store the next version of a policy, which waits for a second person; return it and whether it is new.

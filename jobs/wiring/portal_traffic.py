@@ -11,6 +11,7 @@ from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions
 from billing.errors import StateError, UnknownNameError
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.postgres_policies import PostgresPolicies
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.traffic import CLASS_OF_CODE
 from ingestion.contract.traffic_groups import TrafficGroup
@@ -18,7 +19,7 @@ from jobs.wiring.billing_settings import REVIEWER_ROLE
 from jobs.wiring.portal_payee_traffic import appeal_row
 from serving_layer.access.postgres_reads import API_ROLE
 from serving_layer.portal.ports import RefusedActionError
-from serving_layer.portal.traffic_records import DecidedRow, GroupDetail, GroupRow, TrafficAppealRow
+from serving_layer.portal.traffic_records import AllowedRow, DecidedRow, GroupDetail, GroupRow, TrafficAppealRow
 
 DECISIONS_SHOWN = 50
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -33,6 +34,7 @@ class PortalGroupReviews:
         self._decisions = PostgresTrafficDecisions(deciding)
         self._appeals = PostgresTrafficAppeals(deciding)
         self._catalogue = PostgresCatalogueStore(connector(url, API_ROLE))
+        self._policies = PostgresPolicies(connector(url, API_ROLE))
 
     def groups(self) -> Sequence[GroupRow]:
         """See the port."""
@@ -64,11 +66,16 @@ class PortalGroupReviews:
                 for each in self._appeals.appeals(group.payee_id)
                 if (each.day, each.invalid_class) == (group.day, CLASS_OF_CODE.get(group.reason))
             ),
+            tuple(each for each in self.allowed() if each.holds_on(group.day)),
         )
 
     def decided(self) -> Sequence[DecidedRow]:
         """See the port."""
         return [_decided(each) for each in reversed(self._decisions.all()[-DECISIONS_SHOWN:])]
+
+    def allowed(self) -> Sequence[AllowedRow]:
+        """See the port."""
+        return [AllowedRow(**vars(each)) for each in self._policies.allowed()]
 
     def decide(self, name: str, outcome: str, actor: str, reason: str) -> None:
         """See the port."""

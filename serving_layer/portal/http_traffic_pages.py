@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from ingestion.contract.allowed_traffic import AllowedKind
 from ingestion.contract.printable import is_name
 from ingestion.contract.traffic_reasons import DayReason
 from serving_layer.access.access import Scope
@@ -15,7 +16,7 @@ from serving_layer.portal.evidence_charts import PLOT_HEIGHT, TOP, WIDTH, charts
 from serving_layer.portal.formatting import words
 from serving_layer.portal.http_visit import Portal, Visit, form_of, page_route, redirect, text_of
 from serving_layer.portal.ports import RefusedActionError
-from serving_layer.portal.traffic_records import GroupDetail
+from serving_layer.portal.traffic_records import AllowedRow, GroupDetail, GroupRow
 
 LIST, GROUP = "/portal/traffic", "/portal/traffic/group"
 GROUPS_SHOWN = 500
@@ -49,6 +50,16 @@ def time_left(released_at: datetime | None, now: datetime) -> str:
     return f"{left.days} days" if left.days else f"{left // timedelta(hours=1)} hours"
 
 
+def presence(allowed: AllowedRow, group: GroupRow) -> str:
+    """Return whether the views of a sender who is allowed on a group's day can be among its events."""
+    entry = allowed.entry
+    if group.rule in entry.reasons:
+        return "no: exempt from the reason of this group"
+    if entry.kind is AllowedKind.PAYEE:
+        return "yes: all are of this payee" if entry.name == group.payee_id else "no: of another payee"
+    return f"unknown: exempt from other reasons, and the evidence has no {entry.kind}"
+
+
 async def _groups(visit: Visit) -> Response:
     return await _list_page(visit)
 
@@ -66,6 +77,7 @@ async def _list_page(visit: Visit, *, status: int = 200, refused: str | None = N
         appeals=await visit.ask((), reviews.open_appeals),
         longest=OBJECTION_LENGTH_MAX,
         decided=await visit.ask((), reviews.decided),
+        allowed=[each for each in await visit.ask((), reviews.allowed) if each.end_on > now.date()],
     )
 
 
@@ -104,6 +116,7 @@ def _group_page(visit: Visit, found: GroupDetail, *, status: int = 200, refused:
         plot=(WIDTH, PLOT_HEIGHT, TOP),
         decided_before=found.decided_before,
         appeals=found.appeals,
+        allowed=[(each, presence(each, found.row)) for each in found.allowed],
         may_look_up=visit.known_caller.may(Scope.EVENTS),
     )
 

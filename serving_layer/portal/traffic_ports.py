@@ -6,7 +6,14 @@ from typing import Protocol
 
 from ingestion.contract.requests import RequestKey
 from ingestion.contract.traffic_reasons import InvalidClass
-from serving_layer.portal.traffic_records import DecidedRow, GroupDetail, GroupRow, ReviewedViews, TrafficAppealRow
+from serving_layer.portal.traffic_records import (
+    AllowedRow,
+    DecidedRow,
+    GroupDetail,
+    GroupRow,
+    ReviewedViews,
+    TrafficAppealRow,
+)
 
 
 class GroupReviews(Protocol):
@@ -24,6 +31,9 @@ class GroupReviews(Protocol):
 
     def decided(self) -> Sequence[DecidedRow]:
         """Return the newest decisions, at most 50."""
+
+    def allowed(self) -> Sequence[AllowedRow]:
+        """Return the allow-lists of all policies of traffic in force, the oldest policy first."""
 
     def decide(self, name: str, outcome: str, actor: str, reason: str) -> None:
         """`released` or `confirmed`: store the decision, and answer the payee's open appeals about it.

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import quote
 
 import psycopg2
@@ -17,13 +18,19 @@ from batch_layer.judging.postgres_group_decisions import PostgresGroupDecisions
 from billing.books.postgres_reviewed_groups import PostgresReviewedGroups
 from billing.books.postgres_traffic_decisions import PostgresTrafficDecisions
 from billing.postgres_session import connector
+from billing.proof.checkpointing import make_checkpoint
+from billing.proof.ed25519_keys import create_key
+from billing.proof.postgres_journal import PostgresJournal
 from billing.reviewed_groups import EVIDENCE_MAX, note_groups
 from billing.terms.catalogue import Catalogue, Payee
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
+from billing.terms.postgres_policies import PostgresPolicies
 from faults.postgres_database import administer
+from ingestion.contract.allowed_traffic import AllowedKind, AllowedTraffic
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.traffic_evidence import GroupEvidence
 from ingestion.contract.traffic_groups import ReviewedGroup, TrafficDecision, TrafficGroup, WaitingViews
+from ingestion.contract.traffic_policy import SHIPPED, TRAFFIC, traffic_document
 from ingestion.contract.version import PublishedVersion
 from jobs.settings.declared.servers import API_POSTGRES_URL
 from jobs.wiring.billing_settings import REVIEWER_ROLE
@@ -32,9 +39,11 @@ from jobs.wiring.postgres_logins import ROLES
 from serving_layer.access.access import Caller, Scope
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.ports import RefusedActionError
+from serving_layer.portal.traffic_records import AllowedRow
 from tests.billing_fakes import card_of, catalogue_of, contracts_of, published
 from tests.billing_postgres import own_database, put_in_force
 from tests.integration.test_traffic_decisions import GROUP, NAME, NINE_VERSIONS
+from tests.integration.test_traffic_policies import in_days
 from tests.portal_fakes import FakePorts, fake_portal
 from tests.portal_traffic_fakes import EVIDENCE
 from tests.postgres_people import login_of, person
@@ -216,6 +225,25 @@ def test_the_evidence_is_counted_for_the_groups_with_the_most_views(scene: Scene
     assert [found.evidence(each.group) for each in groups[:4]] == [None, None, None, EVIDENCE]
     scene.night()
     assert found.to_decide() == []
+
+
+def test_the_login_of_the_api_shows_whom_the_policy_of_a_day_allows(scene: Scene, tmp_path: Path) -> None:
+    first_on, next_on, until = (in_days(days) for days in (3, 10, 60))
+    school = AllowedTraffic(AllowedKind.NETWORK, "192.0.2.0/24", until, ("lockstep",), "a school")
+    store, connect = PostgresPolicies(connector(scene.url)), connector(scene.url)
+    with_school, without = traffic_document(replace(SHIPPED, allowed=(school,))), traffic_document(SHIPPED)
+    store.propose(TRAFFIC, with_school, first_on, actor="pia")
+    store.propose(TRAFFIC, without, next_on, actor="pia")
+    make_checkpoint(PostgresJournal(connect), create_key(tmp_path / "key"), day=in_days(0), today=in_days(0))
+    assert scene.reviews.allowed() == [], "nobody has approved them"
+    put_in_force(scene.url)
+    row = AllowedRow(1, school, first_on, next_on, "pia", "second person")
+    assert scene.reviews.allowed() == [row]
+    assert "network 192.0.2.0/24 lockstep" in text(scene.client.get("/portal/traffic").text)
+    days = [in_days(days) for days in (2, 3, 9, 10)]
+    scene.batch.note(9, "hash", [replace(GROUP, day=day) for day in days])
+    shown = [found.allowed for day in days if (found := scene.reviews.group(replace(GROUP, day=day).name))]
+    assert shown == [(), (row,), (row,), ()]
 
 
 def test_only_those_who_decide_audit_or_bill_read_the_evidence(scene: Scene) -> None:

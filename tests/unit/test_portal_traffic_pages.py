@@ -8,8 +8,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from ingestion.contract.unavailable import Part
+from serving_layer.portal.http_traffic_pages import presence
 from tests.portal_fakes import FakePorts
-from tests.portal_traffic_fakes import EVENT, NEW, ODD
+from tests.portal_traffic_fakes import EVENT, NEW, ODD, allowed_row
 from tests.unit.test_portal_finance_pages import text
 from tests.unit.test_portal_pages import sign_in, signed_in
 
@@ -61,6 +62,31 @@ def test_a_group_is_shown_with_its_evidence_and_what_deciding_would_do(client: T
     assert re.search(rf"{EVENT} -walk_01 DE phone 0:31 data centre", shown)
     assert "style=" not in page, "the policy of the pages lets no inline style through"
     assert "Some events of the group are left out" not in shown
+
+
+def test_a_group_is_shown_with_whom_its_policy_allows(client: TestClient) -> None:
+    shown = text(client.get(GROUP).text)
+    others = "the &lt;school&gt; of Berlin pia@example.org max@example.org 3"
+    exempt = "network 192.0.2.0/24 no: exempt from the reason of this group leave once paid"
+    assert f"{exempt} 2026-11-16 2026-12-24 {others}" in shown
+    assert f"payee ann yes: all are of this payee shared session 2026-11-16 2026-12-24 {others}" in shown
+    unknown = "agent Kiosk 1.0 unknown: exempt from other reasons, and the evidence has no agent lockstep"
+    assert f"{unknown} 2026-11-16 2026-11-20 {others}" in shown
+    assert "The policy that judged 2026-11-24 allows no sender." in text(
+        client.get("/portal/traffic/group", params={"name": NEW}).text
+    )
+
+
+def test_a_payee_who_is_allowed_is_in_no_group_of_another_payee(ports: FakePorts) -> None:
+    (group,) = (each for each in ports.reviews.groups() if each.name == NEW)
+    assert presence(allowed_row("payee", "ann", "lockstep"), group) == "no: of another payee"
+
+
+def test_the_list_shows_whom_the_policies_of_today_and_later_allow(client: TestClient, ports: FakePorts) -> None:
+    shown = text(client.get("/portal/traffic").text)
+    assert "payee ann shared session 2026-11-16 2026-12-24 the &lt;school&gt; of Berlin" in shown
+    assert "192.0.2.0/24" in shown
+    assert "Kiosk" not in shown, "it has ended"
 
 
 def test_a_group_that_no_night_has_counted_can_be_looked_at(client: TestClient) -> None:

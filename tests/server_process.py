@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from jobs.child.process import bound_to_parent
 from jobs.local_stack.ports import free_ports
 
 READY_WITHIN_SECONDS = 60.0
@@ -51,6 +52,7 @@ def server_process(
         [sys.executable, "-c", MAIN, module],
         env={**os.environ, **environ, **of_metrics, port_variable: str(port)},
         stdout=subprocess.DEVNULL,
+        preexec_fn=bound_to_parent(signal.SIGKILL),
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:

@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 import redis
 
+from jobs.child.process import bound_to_parent
 from jobs.commands import status
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -131,7 +132,11 @@ def test_a_stack_ends_with_the_process_that_started_it(folder: Path) -> None:
         "stack = LocalStack.start(Path(sys.argv[1]), servers=('redis',)); print('up', flush=True); time.sleep(600)"
     )
     starter = subprocess.Popen(
-        [sys.executable, "-c", script, str(folder)], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(folder)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=bound_to_parent(signal.SIGKILL),
     )
     try:
         assert starter.stdout is not None

@@ -18,6 +18,7 @@ from batch_layer.run.ports import Warehouse
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from faults.our_process import is_stopped
 from faults.warm_driver import WarmDriver
+from jobs.child.process import bound_to_parent
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from jobs.resilience.failpoints import Action, after, before
@@ -47,6 +48,7 @@ class Driver:
             },
             stdout=log.open("w"),
             stderr=subprocess.STDOUT,
+            preexec_fn=bound_to_parent(signal.SIGKILL),
         )
 
     def readiness(self) -> tuple[int, str]:

@@ -19,6 +19,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from ingestion.contract.topics import TOPIC_VIDEO_VIEWS
 from jobs.checkup.topics import admin_client
+from jobs.child.process import bound_to_parent
 from jobs.commands.topics import create
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack, temporary_folder
@@ -66,6 +67,7 @@ class Generations:
             env={**os.environ, **self._environ, "VIEWLEDGER_LISTEN_FD": str(number)},
             pass_fds=(number,),
             stdout=subprocess.PIPE,
+            preexec_fn=bound_to_parent(signal.SIGKILL),
         )
         self.running.append(child)
         assert child.stdout is not None

@@ -21,6 +21,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from jobs.child.process import bound_to_parent
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.stack import LocalStack
@@ -48,6 +49,7 @@ class Running:
             env=environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            preexec_fn=bound_to_parent(signal.SIGKILL),
         )
 
     def get(self, path: str) -> tuple[int, str]:
@@ -302,6 +304,7 @@ def test_a_redis_that_may_drop_counts_is_refused(scene: Scene, tmp_path: Path) -
     redis_server = subprocess.Popen(
         ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), "--appendonly", "no"],
         stdout=subprocess.DEVNULL,
+        preexec_fn=bound_to_parent(signal.SIGKILL),
     )
     try:
         process = Running({**scene.environment, "VIEWLEDGER_REDIS_URL": f"redis://127.0.0.1:{port}/0"})

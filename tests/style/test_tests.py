@@ -1,5 +1,6 @@
 """What the tests themselves keep to."""
 
+import ast
 from collections import Counter
 
 from jobs.settings.state_home import PROJECT
@@ -41,3 +42,15 @@ def test_no_two_files_have_one_name() -> None:
     """Pytest imports a file by its name alone: with two of one name it runs no test at all."""
     names = Counter(path.rpartition("/")[2] for path in FILES)
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_program_that_a_test_starts_outlives_the_tests() -> None:
+    """A run that is ended by SIGTERM or SIGKILL cleans up nothing; the kernel ends what was bound to it."""
+    started = [
+        (path.name, [ast.unparse(each.value) for each in call.keywords if each.arg == "preexec_fn"])
+        for path in (PROJECT / "tests").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("Popen", "subprocess.Popen")
+    ]
+    assert len(started) > 4
+    assert [each for each in started if each[1] != ["bound_to_parent(signal.SIGKILL)"]] == []

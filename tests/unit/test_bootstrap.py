@@ -2,6 +2,7 @@ import ast
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.child.process import bound_to_parent
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import PROJECT, everybody_may_enter, state_home
@@ -292,7 +294,12 @@ def test_an_interrupted_step_takes_its_program_with_it(tmp_path: Path) -> None:
     )
     log = tmp_path / "setup.log"
     log.touch()
-    step = subprocess.Popen([sys.executable, "-c", script, str(log)], cwd=PROJECT, stderr=subprocess.DEVNULL)
+    step = subprocess.Popen(
+        [sys.executable, "-c", script, str(log)],
+        cwd=PROJECT,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=bound_to_parent(signal.SIGKILL),
+    )
     try:
         deadline = time.monotonic() + 20
         while not log.read_text().endswith("\n"):

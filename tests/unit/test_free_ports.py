@@ -1,5 +1,6 @@
 """Ports chosen for servers that do not listen yet belong to one chooser only."""
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.child.process import bound_to_parent
 from jobs.local_stack import ports
 from jobs.local_stack.ports import some_free_ports
 
@@ -27,6 +29,7 @@ def test_a_port_of_another_process_is_free_once_that_has_ended(tmp_path: Path, m
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=bound_to_parent(signal.SIGKILL),
     )
     assert other.stdout
     chosen = [int(word) for word in other.stdout.readline().split()]

@@ -95,13 +95,18 @@ def _days(asked: AskedSpan) -> str:
     return f"event_day >= DATE '{asked.before_on}' AND event_day < DATE '{asked.end_on}'"
 
 
-def _source(asked: AskedSpan, without: str = "") -> str:
-    """Return the view and its conditions; `without`: the filter that is left out."""
+def _source(asked: AskedSpan, by: str = "") -> str:
+    """Return the view and its conditions; `by`: what the rows are told apart by, whose filter is left out."""
     wanted = {"country": asked.country, "device": asked.device}
-    filters = [f" AND {name} = {quoted(value)}" for name, value in wanted.items() if value and name != without]
+    filters = {name: value for name, value in wanted.items() if value and name != by}
+    conditions = "".join(f" AND {name} = {quoted(value)}" for name, value in filters.items())
+    split = [*filters, by] if by else list(filters)
+    if len(split) < len(wanted):
+        of_kind = f" AND payee_id = {quoted(asked.channel)} AND split_by = '{split[0] if split else 'day'}'"
+        return f"reporting.day_sums\nWHERE {_days(asked)}{of_kind}{conditions}"
     of_channel = f" AND payee_id = {quoted(asked.channel)}" if asked.channel else ""
     view = "reporting.channel_days" if asked.channel else "reporting.days"
-    return f"{view}\nWHERE {_days(asked)}{of_channel}{''.join(filters)}"
+    return f"{view}\nWHERE {_days(asked)}{of_channel}{conditions}"
 
 
 def _groups(asked: AskedSpan, by: str) -> str:

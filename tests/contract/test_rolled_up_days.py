@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from itertools import product
 from typing import Any
 
 import psycopg2
@@ -31,6 +33,9 @@ DAYS, VERSIONS, VIDEOS = 24, 6, ("a", "b", "c", "nobody's")
 SOLD_ON = FIRST + timedelta(days=9)
 OWNERS = {"a": "ann", "b": "bob", "c": "ann"}
 """Of the largest share, of equal ones the first by name; b is sold to zoe."""
+KEYS_OF_SUMS = "payee_id, split_by, event_day, country, device"
+FILTERS = list(product(("", "DE", "it's %s"), ("", "tv"), ("", "ann", "nobody")))
+"""Country, device and channel."""
 
 
 def catalogue() -> Catalogue:
@@ -88,6 +93,16 @@ def days_of(changes: list[DayChange]) -> Mapping[tuple[str, date, str, str], lis
     return found
 
 
+def sums_of_days(days: Mapping[tuple[str, date, str, str], list[int]]) -> Mapping[tuple[str, ...], list[int]]:
+    """Payee, kind of sum, day, country and device → views, billable views and seconds."""
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for (payee_id, day, country, device), sums in days.items():
+        for split_by, *split in (("day", "", ""), ("country", country, ""), ("device", "", device)):
+            so_far = found.setdefault((payee_id, split_by, day, *split), [0, 0, 0])
+            so_far[:] = [old + new for old, new in zip(so_far, sums, strict=True)]
+    return found
+
+
 def spans_of(changes: list[DayChange]) -> Mapping[tuple[str, date, str, str], Counter[str]]:
     """CalendarSpan, first day, kind and subject → its sums."""
     found: dict[tuple[str, date, str, str], Counter[str]] = {}
@@ -112,10 +127,8 @@ def assert_answers(url: str, changes: list[DayChange]) -> None:
     days, spans, november = days_of(changes), spans_of(changes), date(2026, 11, 1)
     with closing(PostgresData(url)) as data:
         for asked in (
-            AskedSpan(CalendarSpan.MONTH, november),
-            AskedSpan(CalendarSpan.MONTH, november, country="DE", device="tv"),
-            AskedSpan(CalendarSpan.MONTH, november, channel="ann"),
-            AskedSpan(CalendarSpan.WEEK, date(2026, 11, 9), country="it's %s", channel="nobody"),
+            *(AskedSpan(CalendarSpan.MONTH, november, *filters) for filters in FILTERS),
+            *(AskedSpan(CalendarSpan.WEEK, date(2026, 11, 9), *filters) for filters in FILTERS),
         ):
             found = data.answers(questions(asked))
             assert found.version is not None
@@ -128,13 +141,18 @@ def assert_answers(url: str, changes: list[DayChange]) -> None:
             by_day = sums_by(cells, asked, lambda day, *_: day)
             assert list(found.rows["days"]) == [(day, *by_day[day]) for day in sorted(by_day)]
             now = {key: sums for key, sums in cells.items() if key[1] >= asked.start_on}
-            by_country = sums_by(now, replace(asked, country=""), lambda _, country, device: country)
-            assert {row[0]: row[1:3] for row in found.rows["countries"] if row[1]} == {
-                country: (sums[0], sums[1]) for country, sums in by_country.items() if sums[0]
-            }
-            for question, kind, by in (("top_videos", "video", "views"), ("rising_channels", "channel", "rise")):
+            by_country = partial(sums_by, asked=replace(asked, country=""), key_of=lambda _, country, device: country)
+            by_device = partial(sums_by, asked=replace(asked, device=""), key_of=lambda _, country, device: device)
+            for question, by in (("countries", by_country), ("devices", by_device)):
+                after, both = by(now), by(cells)
+                none = [0, 0, 0]
+                expected = [
+                    (name, *after.get(name, none)[:2], both[name][0] - after.get(name, none)[0]) for name in both
+                ]
+                assert list(found.rows[question]) == sorted(expected, key=lambda row: (-row[1], row[0])), asked
+            for question, kind, ranked_by in (("top_videos", "video", "views"), ("rising_channels", "channel", "rise")):
                 ranked = {
-                    subject: sums["views"] - (by == "rise") * spans.get(
+                    subject: sums["views"] - (ranked_by == "rise") * spans.get(
                         (span, before(span, start_on), of_kind, subject), Counter())["views"]
                     for (span, start_on, of_kind, subject), sums in spans.items()
                     if (span, start_on, of_kind) == (asked.span, asked.start_on, kind)
@@ -179,6 +197,8 @@ def test_every_version_adds_exactly_its_changes(url: str) -> None:
                 "FROM published.day_totals",
             )
             assert {row[:4]: list(row[4:]) for row in totals} == days_of(changes), number
+            sums = rows(url, f"SELECT {KEYS_OF_SUMS}, views, billable_views, watched_seconds FROM published.day_sums")
+            assert {row[:5]: list(row[5:]) for row in sums} == sums_of_days(days_of(changes)), number
             spans = spans_of(changes)
             rises = {
                 (span, start_on, kind, subject): sums["views"]
@@ -197,9 +217,11 @@ def test_every_version_adds_exactly_its_changes(url: str) -> None:
     assert len(rises) > 30
     assert_answers(url, changes)
     # a migration rolls up the versions that it finds, all at once
-    tables = ("published.day_totals", "published.span_totals")
+    tables = ("published.day_totals", "published.day_sums", "published.span_totals")
     one_by_one = [sorted(rows(url, f"SELECT * FROM {table}")) for table in tables]
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("SET ROLE viewledger_owner; DELETE FROM published.day_totals; DELETE FROM published.span_totals")
+        cursor.execute("SET ROLE viewledger_owner")
+        for table in tables:
+            cursor.execute(f"DELETE FROM {table}")
         cursor.execute("SELECT published.roll_up_days(0, %s)", (VERSIONS,))
     assert [sorted(rows(url, f"SELECT * FROM {table}")) for table in tables] == one_by_one

@@ -254,7 +254,7 @@ def test_an_analyst_looks_at_a_month_and_takes_its_sql_and_file_along(page: Page
     expect(page.locator(".chart canvas")).to_have_count(3)
     looked_at(page, "data", "Data: 2026-11")
     page.get_by_text("SQL", exact=True).first.click()
-    expect(page.get_by_role("region", name="SQL of days")).to_contain_text("FROM reporting.days")
+    expect(page.get_by_role("region", name="SQL of days")).to_contain_text("FROM reporting.day_sums")
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").first.click()
     assert "settled_until" in download.value.path().read_text()

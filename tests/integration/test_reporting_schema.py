@@ -12,9 +12,9 @@ import pytest
 from tests.billing_postgres import own_database
 
 VIEWS = (
-    "batch_runs", "channel_days", "channel_spans", "days", "invalid_traffic", "ledger_balances", "ledger_totals",
-    "statement_lines", "statements", "tally", "under_review", "unique_viewers", "versions", "video_counts",
-    "video_days", "video_spans", "videos",
+    "batch_runs", "channel_days", "channel_spans", "day_sums", "days", "invalid_traffic", "ledger_balances",
+    "ledger_totals", "statement_lines", "statements", "tally", "under_review", "unique_viewers", "versions",
+    "video_counts", "video_days", "video_spans", "videos",
 )  # fmt: skip
 ROWS = """
 INSERT INTO published.versions (version, run_id, offsets, watermarks, snapshots, row_counts, content_hashes, day_rules)

@@ -131,13 +131,14 @@ def test_without_an_account_that_pays_it_is_said_what_can_be_written(run: Run, t
     ("day", "sentence"),
     [
         ("2020-01-01", "--execution-on: 2020-01-01 is in the past"),
-        ((TODAY - timedelta(days=1)).isoformat(), "is in the past"),
-        ((TODAY + timedelta(days=92)).isoformat(), "is too far ahead"),
+        (-1, "is in the past"),
+        (92, "is too far ahead"),
         ("2026-W49-2", "is not a day: '2026-W49-2'; give it as 2026-10-31"),
     ],
 )
 @pytest.mark.parametrize("more", [(), ("--preview",)])
-def test_no_batch_takes_effect_in_the_past(run: Run, day: str, sentence: str, more: tuple[str, ...]) -> None:
+def test_no_batch_takes_effect_in_the_past(run: Run, day: str | int, sentence: str, more: tuple[str, ...]) -> None:
+    day = day if isinstance(day, str) else f"{datetime.now(UTC) + timedelta(days=day):%Y-%m-%d}"
     code, _, error = run("payouts", "create", "--currency", "EUR", "--execution-on", day, *more)
     assert (code, sentence in error) == (ExitCode.BAD_INPUT, True), error
     assert "no payout was made yet" in batches(run)

@@ -217,36 +217,43 @@ def entry(**other: object) -> list[object]:
 
 
 PAIRS = [name for name in THRESHOLDS if name.endswith("_invalid") and "_times_" not in name]
-UNUSABLE: list[tuple[dict[str, object], str]] = [
-    ({"of_tomorrow": 1}, "it has the value of_tomorrow, which no policy of traffic has"),
-    ({"Hours_invalid": 48}, "it has the value Hours_invalid, which no policy of traffic has"),
-    *(({name: 101}, f"{name} is 101; it must be at most 100") for name in sorted(PER_CENT)),
-    *((worst_of(name), f"{name} is 1 and {name[:-7]}review 2; what is invalid must be at least") for name in PAIRS),
-    ({"demoted": ["lockstep", "robot"]}, "demoted names robot; it must name codes of rules"),
-    *(
-        ({"allowed": [entry(**wrong)]}, sentence)
-        for wrong, sentence in (
-            ({"kind": "viewer"}, r"allowed has \[\"viewer\", .*; an entry is \[kind, name, the day"),
-            ({"name": "ä"}, ".*an entry is .* of printable ASCII"),
-            ({"why": ""}, ".*an entry is .* of printable ASCII"),
-            ({"name": "192.0.2.7"}, r"allowed names the network 192.0.2.7; it must be a /24 or /48"),
-            ({"until": "2026-02-30"}, "allowed names the network 192.0.2.0/24 until 2026-02-30; it must be a day from"),
-            ({"until": str(in_days(3))}, f".*it must be a day from {in_days(4)} to {in_days(93)}"),
-            ({"until": str(in_days(94))}, f".*it must be a day from {in_days(4)} to {in_days(93)}"),
-            ({"reasons": ["plays_at_once"]}, r".*for \[.plays_at_once.\]; reasons are some of accounts_in_turn, "),
-            ({"reasons": ["lockstep", "lockstep"]}, ".*reasons are some of"),
-            ({"reasons": []}, ".*reasons are some of"),
-        )
-    ),
-    ({"allowed": ["all"]}, 'allowed has "all"; an entry is'),
-    ({"allowed": [entry(), entry()]}, "allowed names the network 192.0.2.0/24 2 times"),
-    ({"allowed": [entry(name=f"10.0.{each}.0/24") for each in range(201)]}, "allowed has 201 entries"),
-]
+
+
+def unusable() -> list[tuple[dict[str, object], str]]:
+    """Values and what is said of them, if the policy began in 3 days."""
+    return [
+        ({"of_tomorrow": 1}, "it has the value of_tomorrow, which no policy of traffic has"),
+        ({"Hours_invalid": 48}, "it has the value Hours_invalid, which no policy of traffic has"),
+        *(({name: 101}, f"{name} is 101; it must be at most 100") for name in sorted(PER_CENT)),
+        *((worst_of(name), f"{name} is 1 and {name[:-7]}review 2; what is invalid must be at least") for name in PAIRS),
+        ({"demoted": ["lockstep", "robot"]}, "demoted names robot; it must name codes of rules"),
+        *(
+            ({"allowed": [entry(**wrong)]}, sentence)
+            for wrong, sentence in (
+                ({"kind": "viewer"}, r"allowed has \[\"viewer\", .*; an entry is \[kind, name, the day"),
+                ({"name": "ä"}, ".*an entry is .* of printable ASCII"),
+                ({"why": ""}, ".*an entry is .* of printable ASCII"),
+                ({"name": "192.0.2.7"}, r"allowed names the network 192.0.2.7; it must be a /24 or /48"),
+                (
+                    {"until": "2026-02-30"},
+                    "allowed names the network 192.0.2.0/24 until 2026-02-30; it must be a day from",
+                ),
+                ({"until": str(in_days(3))}, f".*it must be a day from {in_days(4)} to {in_days(93)}"),
+                ({"until": str(in_days(94))}, f".*it must be a day from {in_days(4)} to {in_days(93)}"),
+                ({"reasons": ["plays_at_once"]}, r".*for \[.plays_at_once.\]; reasons are some of accounts_in_turn, "),
+                ({"reasons": ["lockstep", "lockstep"]}, ".*reasons are some of"),
+                ({"reasons": []}, ".*reasons are some of"),
+            )
+        ),
+        ({"allowed": ["all"]}, 'allowed has "all"; an entry is'),
+        ({"allowed": [entry(), entry()]}, "allowed names the network 192.0.2.0/24 2 times"),
+        ({"allowed": [entry(name=f"10.0.{each}.0/24") for each in range(201)]}, "allowed has 201 entries"),
+    ]
 
 
 def test_a_login_cannot_propose_a_policy_that_would_end_every_run(commands: PolicyCommands) -> None:
     store = PostgresPolicies(connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_billing"))
-    for wrong, sentence in UNUSABLE:
+    for wrong, sentence in unusable():
         with pytest.raises(DatabaseRefusedError, match=f"traffic policy 1 cannot be used: {sentence}") as refused:
             store.propose(TRAFFIC, {**traffic_document(SHIPPED), **wrong}, in_days(3), actor="max")
         assert refused.value.is_by(DatabaseRule.ALLOWED_USABLE if "allowed" in wrong else DatabaseRule.POLICY_USABLE)

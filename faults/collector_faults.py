@@ -7,6 +7,7 @@ import httpx
 from faults.scene import Scene
 from faults.traffic import PLAYER
 from faults.waiting import until
+from ingestion.contract.printable import counted
 from ingestion.ports import EventLog
 from jobs.resilience.failpoints import Action, after
 
@@ -41,7 +42,7 @@ def client_that_never_hears_back(scene: Scene) -> None:
     intents = [each for each in scene.generator.take(60) if each.over_http and each.event_id]
     scene.senders.sent.attempted_ids.update(str(each.event_id) for each in intents)
     body = b"\n".join(each.value for each in intents)
-    scene.hurt(f"{len(intents)} events sent {REPEATS} times")
+    scene.hurt(f"{counted(len(intents), 'event')} sent {REPEATS} times")
     for attempt in range(REPEATS):
         if attempt in (15, 30):
             scene.collector.signal(signal.SIGKILL)

@@ -36,6 +36,7 @@ from faults.scene import DRAIN_SECONDS, Scene
 from faults.servers import AllServers, Servers
 from faults.soak import Soak
 from faults.waiting import NotInTimeError
+from ingestion.contract.printable import counted
 from jobs.exit_codes import ExitCode
 
 Fault = Callable[[Scene], None]
@@ -170,7 +171,7 @@ def run_fault(scene: Scene, name: str) -> Outcome:
     outcome = Outcome(name, seed, verdict, len(scene.mirror), recovery, tuple(found[:6]), tuple(scene.notes))
     seconds = time.monotonic() - started
     took = "" if recovery is None else f", right again after {recovery:.1f} s"
-    tell(f"{name}, seed {seed}: {verdict}, {outcome.events:,} events{took} ({seconds:.0f} s)")
+    tell(f"{name}, seed {seed}: {verdict}, {counted(outcome.events, 'event')}{took} ({seconds:.0f} s)")
     for each in found:
         tell(f"    {each}")
     return outcome

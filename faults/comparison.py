@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from faults.reference import LogMessage, recount
 from faults.scene import Scene
 from faults.traffic import POISON, VIDEOS
+from ingestion.contract.printable import counted
 
 PASS, FAIL, UNKNOWN = "pass", "fail", "unknown"
 
@@ -32,9 +33,9 @@ def differences(scene: Scene) -> list[str]:
     expected = recount(messages)
     found = [f"refused: {text}" for text in scene.senders.sent.refusals[:3]]
     if lost := scene.senders.sent.acknowledged_ids - expected.ids:
-        found.append(f"{len(lost)} acknowledged events are not in the log, such as {min(lost)}")
+        found.append(f"not in the log: {counted(len(lost), 'acknowledged event')}, such as {min(lost)}")
     if invented := expected.ids - scene.senders.sent.attempted_ids:
-        found.append(f"{len(invented)} events are in the log that nobody sent, such as {min(invented)}")
+        found.append(f"in the log, and sent by nobody: {counted(len(invented), 'event')}, such as {min(invented)}")
     in_log = sum(each.value in POISON for each in messages)
     if in_log < scene.senders.sent.acknowledged_poison:
         found.append(
@@ -57,7 +58,8 @@ def differing(what: str, served: dict[str, int], expected: Counter[str]) -> list
     total = sum(served[video] - expected[video] for video in wrong)
     first = wrong[0]
     return [
-        f"{what} of {len(wrong)} videos differ, by {total:+d} in all; {first} has {served[first]} and should have "
+        f"{what} of {counted(len(wrong), 'video')} wrong, by {total:+d} in all; {first} has {served[first]} "
+        "and should have "
         f"{expected[first]}"
     ]
 

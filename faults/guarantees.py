@@ -7,6 +7,7 @@ from pathlib import Path
 
 from faults.comparison import PASS, Outcome
 from faults.soak import SoakResult
+from ingestion.contract.printable import counted
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.state_home import PROJECT, state_home
@@ -109,7 +110,9 @@ def soak_table(soaks: Sequence[SoakResult]) -> list[str]:
         "|---|---|---|---|---|---|---|---|",
     ]
     for each in soaks:
-        sent = f"{each.events:,} events in {each.minutes} min: {each.rate:,.0f}/s of {each.rate_asked:,}/s asked"
+        sent = (
+            f"{counted(each.events, 'event')} in {each.minutes} min: {each.rate:,.0f}/s of {each.rate_asked:,}/s asked"
+        )
         hurt = ", ".join(f"{name} {count}x" for name, count in sorted(each.faults.items()))
         memory = ", ".join(
             f"{name} {mean / 2**20:.0f} MiB {growth / 2**20:+.1f} MiB" for name, (mean, growth) in each.memory.items()

@@ -15,6 +15,7 @@ from faults.postgres_database import queries
 from faults.reference import recount
 from faults.scene import Scene
 from faults.traffic import VIDEOS
+from ingestion.contract.printable import counted
 
 READERS = 200
 PAUSE_SECONDS = 1.0
@@ -60,7 +61,8 @@ def hand_over(scene: Scene) -> None:
     scene.wait(scene.is_counted, "counted")
     _expect_settled(scene, seen)
     scene.notes.append(
-        f"{seen.answers:,} answers to {READERS} readers, of the versions {versions}, {seen.unanswered} unanswered"
+        f"{counted(seen.answers, 'answer')} to {READERS} readers, of the versions {versions}, "
+        f"{seen.unanswered} unanswered"
     )
 
 

@@ -14,6 +14,7 @@ from faults.our_process import is_stopped
 from faults.postgres_database import queries
 from faults.scene import Scene
 from faults.traffic import VIDEOS
+from ingestion.contract.printable import counted
 from jobs.exit_codes import ExitCode
 from jobs.resilience.failpoints import CALLS, Action, after, before
 
@@ -77,7 +78,7 @@ def expiry_races_a_reader(scene: Scene) -> None:
     scene.batches.finish(maintenance)
     if any(_get(scene, path).status_code != 410 for path in paths):
         raise AssertionError("version 1 has expired and can be read")
-    scene.notes.append(f"{asked:,} answers, {gone:,} of them 410")
+    scene.notes.append(f"{counted(asked, 'answer')}, {gone:,} of them 410")
     _check_expired(scene)
 
 

@@ -19,6 +19,7 @@ from faults.scene import Scene
 from faults.soak_traffic import SoakTraffic, expected_views
 from faults.tcp_proxy import Mode
 from faults.waiting import NotInTimeError
+from ingestion.contract.printable import counted
 from ingestion.contract.topics import PARTITION_COUNT
 from ingestion.contract.unavailable import UnavailableError
 
@@ -90,7 +91,7 @@ class Soak:
                 self._calm(self._rng.uniform(*CALM_SECONDS))
                 self._hurt()
             minutes = (time.monotonic() - self._began) / 60
-            self._tell(f"soak: {traffic.made:,} events made, waiting for the last acknowledgements")
+            self._tell(f"soak: {counted(traffic.made, 'event')} made, waiting for the last acknowledgements")
             traffic.finish()
             self._tell("soak: waiting until everything is counted")
             scene.wait(scene.is_counted, "everything is counted and complete", RECOVERY_SECONDS_MAX)
@@ -121,7 +122,7 @@ class Soak:
         scene = self._scene
         messages = read_topic(scene.bootstrap, scene.topic, PARTITION_COUNT, seconds_max=READ_SECONDS)
         views, lost = expected_views(messages, made)
-        found = [f"{lost} acknowledged events are not in the log"] if lost else []
+        found = [f"not in the log: {counted(lost, 'acknowledged event')}"] if lost else []
         return found + differing("views", {video: each["views"] for video, each in scene.answers().items()}, views)
 
     def _calm(self, seconds: float) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from batch_layer.archive.ports import LogEnds, SpeedCut
 from batch_layer.errors import RefusedError
 from ingestion.contract.offsets import OffsetVector
+from ingestion.contract.printable import counted
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -124,8 +125,8 @@ def _start(log: LogEnds, former: PublishedVersion | None, topic: str, begin_at_o
     ends = former.offsets.ends if former else ()
     if former and (former.offsets.topic != topic or len(ends) > len(beginnings)):
         raise RefusedError(
-            f"version {former.version} covers {len(ends)} partitions of {former.offsets.topic}, "
-            f"but {topic} has {len(beginnings)} partitions"
+            f"version {former.version} covers {counted(len(ends), 'partition')} of {former.offsets.topic}, "
+            f"but {topic} has {counted(len(beginnings), 'partition')}"
         )
     # Partitions added since begin at the first offset, as all do in a new generation of the log.
     starts = tuple(max(end, log.base) for end in ends) + (log.base,) * (len(beginnings) - len(ends))

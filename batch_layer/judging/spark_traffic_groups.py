@@ -13,6 +13,7 @@ from batch_layer.lake.content import Content
 from batch_layer.lake.spark_content_hash import contents
 from batch_layer.lake.spark_stored import PLACE, on_days
 from ingestion.contract.day_traffic import DECIDED_OUTCOMES, TrafficOutcome
+from ingestion.contract.printable import counted
 from ingestion.contract.traffic_findings import FoundSet, findings_hash
 from ingestion.contract.traffic_groups import TrafficDecision, TrafficGroup
 from ingestion.contract.traffic_reasons import PERIOD_CODES
@@ -69,7 +70,8 @@ def other_findings(outcomes: DataFrame, rules: Mapping[date, DayRules]) -> list[
         if each.period is not None:
             days_of[each.period].append(day)
     return [
-        f"traffic found in {seen.period} on {len(days)} days: {seen.finding_count} findings with hash "
+        f"traffic found in {seen.period} on {counted(len(days), 'day')}: "
+        f"{counted(seen.finding_count, 'finding')} with hash "
         f"{seen.findings_hash}, in the table {len(sets)} with hash {findings_hash(sets)}"
         for seen, days in days_of.items()
         for sets in (found_sets(on_days(outcomes, days)),)

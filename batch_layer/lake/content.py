@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from ingestion.contract.printable import counted
+
 _MODULUS = 1 << 64
 _HOUR = "%Y-%m-%d %H"
 
@@ -21,7 +23,7 @@ class Content:
         return Content(self.row_count - other.row_count, self._sums(other, -1))
 
     def __str__(self) -> str:
-        return f"{self.row_count} rows with hash {self.text}" if self != Content() else "no rows"
+        return f"{counted(self.row_count, 'row')} with hash {self.text}" if self != Content() else "no rows"
 
     def _sums(self, other: "Content", sign: int) -> tuple[int, int]:
         first, second = ((a + sign * b) % _MODULUS for a, b in zip(self.sums, other.sums, strict=True))

@@ -239,7 +239,9 @@ def checked(
     # 6. The gate checks the branch; a refused one stays for inspection.
     with stages.stage(f"gate {of}".rstrip()) as notes:
         report = warehouse.check(derived)
-        notes.append(f"{report.checked_count} expectations, {len(report.failures)} failed, report {report.page}")
+        notes.append(
+            f"{counted(report.checked_count, 'expectation')}, {len(report.failures)} failed, report {report.page}"
+        )
     if report.failures:
         raise GateFailedError(report.failures, str(report.page))
     with stages.stage(f"hash {of}".rstrip()):

@@ -32,6 +32,7 @@ from batch_layer.run.spark_branch import BranchTables
 from batch_layer.run.spark_sealed import SealedRows
 from batch_layer.run.spark_traffic_part import TrafficJudges
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.printable import counted
 from ingestion.contract.version import PublishedVersion
 
 _COMPARED_BY = {
@@ -58,8 +59,8 @@ class Difference:
     def __str__(self) -> str:
         where = f"{self.table} of {self.part}" if self.part else self.table
         return (
-            f"{where}: published {self.published.row_count} rows with hash {self.published.text}, "
-            f"recounted {self.recounted.row_count} rows with hash {self.recounted.text}"
+            f"{where}: published {counted(self.published.row_count, 'row')} with hash {self.published.text}, "
+            f"recounted {counted(self.recounted.row_count, 'row')} with hash {self.recounted.text}"
         )
 
 

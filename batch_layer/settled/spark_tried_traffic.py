@@ -27,6 +27,7 @@ from batch_layer.stages import Progress
 from ingestion.contract.counting import Billability, Verdict
 from ingestion.contract.day_traffic import DECIDED_OUTCOMES, TrafficOutcome
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.printable import counted
 from ingestion.contract.settled import MovedViews, SettledPiece, TrafficState
 from ingestion.contract.traffic_groups import TrafficGroup
 from ingestion.contract.version import PublishedVersion
@@ -87,7 +88,9 @@ class TrafficTrial:
         pieces = DayRows(judging.stored, TrafficOfDays(judging.outcomes, ends_of(judging.before)))
         found = []
         for piece in pieces.pieces(judging.now.keys(), EVENTS_AT_ONCE):
-            progress("judge", f"the traffic of {len(piece)} of {len(judging.now)} days, from {min(piece)} on")
+            progress(
+                "judge", f"the traffic of {len(piece)} of {counted(len(judging.now), 'day')}, from {min(piece)} on"
+            )
             of_piece = replace(judging, now={day: judging.now[day] for day in piece})
             found.append(of_piece.judged(self.rules, self.catalogue, guard)[0])
         return reduce(DataFrame.unionByName, found)

@@ -11,6 +11,7 @@ from billing.books.states import POSTED, RUN, Move
 from billing.rating.rated_lines import PayeeBill, SettledLine, change_by_cause, settle_bill
 from billing.terms.suspense import SUSPENSE
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import counted
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class HeldStatement:
         who = f"--period {self.period} --payee {self.payee_id}"
         return (
             f"payee {self.payee_id}, period {self.period}: statement {self.statement_id} is held since "
-            f"{self.held_at:%Y-%m-%d} ({(now - self.held_at).days} days): {self.reason}; decide: "
+            f"{self.held_at:%Y-%m-%d} ({counted((now - self.held_at).days, 'day')}): {self.reason}; decide: "
             f"`billing statements review {who}` and then `billing statements approve {who}`, or "
             f"`billing statements void {who}`"
         )

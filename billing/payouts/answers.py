@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from billing.money import amount_text
 from billing.payouts.payouts import EXECUTED, REJECTED, RETURNED, SETTLED, PayoutItem
+from ingestion.contract.printable import counted
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def _batch_problems(batch: BatchAcknowledgement, items: Sequence[tuple[PayoutIte
     problems, currency = [], items[0][1]
     if batch.payment_count not in (None, len(items)):
         problems.append(
-            f"{batch.place}: the bank says {batch.payment_count} payments, and batch {batch.batch_id} has {len(items)}"
+            f"{batch.place}: the bank says {counted(batch.payment_count, 'payment')}, and batch "
+            f"{batch.batch_id} has {len(items)}"
         )
     total_micros = sum(item.amount_micros for item, _ in items)
     if batch.amount_micros not in (None, total_micros):

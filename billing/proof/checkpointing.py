@@ -19,6 +19,7 @@ from billing.proof.checkpoint import (
 from billing.proof.journal import Journal, Record, root_of
 from billing.proof.leaves import Leaf
 from ingestion.contract.merkle import nodes_of
+from ingestion.contract.printable import counted
 
 
 class Signer(Protocol):
@@ -160,7 +161,7 @@ def _problems_of_checkpoint(journal: Journal, link: Link) -> Iterator[str]:
     yield from (f"{_named(record)} is in the journal and gone from its table" for record in missing)
     if count != fields["record_count"]:
         yield (
-            f"the checkpoint of {fields['day']} covers {fields['record_count']} records at positions "
+            f"the checkpoint of {fields['day']} covers {counted(fields['record_count'], 'record')} at positions "
             f"{fields['position_start']} to {fields['position_end'] - 1}, and {count} are there"
         )
     elif root != fields["root"]:

@@ -10,6 +10,7 @@ from billing.terms.imports import IN_FORCE
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare
 from billing.terms.policies import StoredPolicy
 from ingestion.contract.allowed_traffic import allowed_sentences
+from ingestion.contract.printable import counted
 
 
 def catalogue_differences(before: Catalogue, after: Catalogue) -> Iterator[str]:
@@ -93,7 +94,7 @@ def _share(share: OwnerShare) -> str:
 
 
 def _seconds(length: int | None) -> str:
-    return "unknown" if length is None else f"{length} seconds"
+    return "unknown" if length is None else counted(length, "second")
 
 
 def _flat(contracts: Contracts) -> dict[str, str]:

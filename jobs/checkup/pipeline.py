@@ -11,6 +11,7 @@ import psycopg2
 
 from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
+from ingestion.contract.printable import counted
 from jobs.checkup.checks import CheckRow, bad, ok, warn
 from jobs.checkup.kafka_access import check_answer
 from jobs.checkup.servers import rows_of
@@ -127,12 +128,13 @@ def speed_row(partitions: Sequence[PartitionProgress]) -> CheckRow:
         return warn("speed", "no partition is counted yet", UP)
     late = [each for each in partitions if not each.is_current]
     if not late:
-        text = f"{len(partitions)} partitions are counted, {lag:,} events behind the log"
+        text = f"{counted(len(partitions), 'partition')} counted, {counted(lag, 'event')} behind the log"
         return ok("speed", text) if lag <= LAG_OFFSETS else warn("speed", text, "wait, or start a second process")
     worst = max(late, key=lambda each: (each.covered_ago_seconds is None, each.covered_ago_seconds or 0.0))
     since = _ago(worst.covered_ago_seconds) if worst.covered_ago_seconds is not None else "at no time that is known"
     found = (
-        f"{len(late)} of {len(partitions)} partitions are behind, by {lag:,} events; partition {worst.partition} was "
+        f"{len(late)} of {len(partitions)} partitions are behind, by {counted(lag, 'event')}; partition "
+        f"{worst.partition} was "
         f"counted completely {since}"
     )
     if any(each.repairing for each in late):

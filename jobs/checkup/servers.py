@@ -17,6 +17,7 @@ from batch_layer.errors import BatchError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
 from ingestion.contract.offsets import other_log
+from ingestion.contract.printable import counted
 from ingestion.contract.topics import TOPIC_CLOCK
 from ingestion.contract.unavailable import UnavailableError, one_line
 from jobs.checkup.checks import CheckRow, bad, ok, warn
@@ -215,7 +216,7 @@ def sql_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     body = http_get(f"http://127.0.0.1:{port}/versions")
     if body is None:
         return [bad("sql", f"{port} is open and does not list the versions", "check PostgreSQL, then read its log")]
-    return [ok("sql", f"answers with {len(json.loads(body)['versions'])} published versions")]
+    return [ok("sql", f"answers with {counted(len(json.loads(body)['versions']), 'published version')}")]
 
 
 def clock_row(server: str, answered: float, before: float, after: float) -> CheckRow:

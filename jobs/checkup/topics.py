@@ -8,6 +8,7 @@ from typing import Any
 import kafka.errors
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
+from ingestion.contract.printable import counted
 from ingestion.contract.topics import (
     PARTITION_COUNT,
     TOPIC_AD_VIEWS,
@@ -104,7 +105,8 @@ def layout_differences(topic: Topic, partitions: list[dict[str, Any]], connectio
     found = []
     if len(partitions) != topic.partition_count:
         found.append(
-            f"topic {topic.name} has {len(partitions)} partitions instead of {topic.partition_count}; a key would "
+            f"topic {topic.name} has {counted(len(partitions), 'partition')} instead of "
+            f"{topic.partition_count}; a key would "
             "change its partition, so create the topic again under a new stack"
         )
     replicas = {len(partition["replica_nodes"]) for partition in partitions}

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 from batch_layer.reconciling.reconcile import published
 from batch_layer.versions.postgres_versions import PostgresVersionStore
+from ingestion.contract.printable import counted
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -43,7 +44,9 @@ def run(*, as_json: bool) -> ExitCode:
     else:
         print("\n".join(_shown(list(map(str, named)), count)))
     if count:
-        raise CommandError(f"version {version.version}: {named[0]}; {count:,} such ids in all", ExitCode.DIFFERENCE)
+        raise CommandError(
+            f"version {version.version}: {named[0]}; {counted(count, 'such id')} in all", ExitCode.DIFFERENCE
+        )
     return ExitCode.OK
 
 

@@ -166,7 +166,7 @@ def _copied(
             part.replace(target)
             there = BackedUpFile(name, *hash_of(target), modified_ms)
         if there.byte_count != byte_count:
-            raise DifferenceError(f"{path} has {byte_count:,} bytes, and {there.byte_count:,} were copied")
+            raise DifferenceError(f"{path} has {counted(byte_count, 'byte')}, and {there.byte_count:,} were copied")
         yield there
         if number % TOLD_EVERY == 0:
             _tell("warehouse", f"{number:,} of {counted(len(paths), 'file')}")

@@ -93,7 +93,8 @@ def _exported(session: SqlSession, names: Sequence[str] | None, folder: Path) ->
             exported = export_table(session.tables.batches(f"SELECT * FROM {name}"), folder / name)  # noqa: S608
         if exported.row_count != published["rows"][name]:
             raise CommandError(
-                f"{name} has {exported.row_count} rows and version {session.version} says {published['rows'][name]}",
+                f"{name} has {counted(exported.row_count, 'row')} and version {session.version} says "
+                f"{published['rows'][name]}",
                 ExitCode.DIFFERENCE,
             )
         tables[name] = _described(name, exported)

@@ -59,7 +59,8 @@ def refuse_needless(
     highwaters = log.highwaters()
     if len(highwaters) < len(ends):
         raise RefusedError(
-            f"the topic has {len(highwaters)} partitions and version {current.version if current else 0} covers "
+            f"the topic has {counted(len(highwaters), 'partition')} and version "
+            f"{current.version if current else 0} covers "
             f"{len(ends)}; create it with as many"
         )
     if known is None or known.log_id != log_id:

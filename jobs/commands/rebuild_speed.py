@@ -11,6 +11,7 @@ from batch_layer.archive.kafka_log_ends import KafkaLogEnds
 from batch_layer.errors import RefusedError
 from batch_layer.versions.postgres_log_generations import PostgresLogGenerations
 from batch_layer.versions.postgres_versions import PostgresVersionStore
+from ingestion.contract.printable import counted
 from jobs import settings
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -64,7 +65,7 @@ def run(*, within: int, as_json: bool) -> ExitCode:
         print(json.dumps(figures))
     else:
         print(
-            f"{rebuilt.events:,} events of {rebuilt.partitions} partitions were counted again in "
+            f"counted again: {counted(rebuilt.events, 'event')} of {counted(rebuilt.partitions, 'partition')} in "
             f"{rebuilt.seconds:.1f} s ({rebuilt.events_per_second:,.0f} events/s)"
         )
     return ExitCode.OK
@@ -90,11 +91,12 @@ def _rebuilt(store: RedisSegmentStore, log: KafkaLogEnds, starts: list[int], wit
         left = sum(max(0, end - max(start, position or 0)) for start, position, end in places)
         if now - started > within_seconds:
             raise CommandError(
-                f"{left:,} of {total:,} events were not counted within {within_seconds} s; see whether a speed process "
+                f"not counted within {within_seconds} s: {left:,} of {counted(total, 'event')}; see whether "
+                "a speed process "
                 "runs (./viewledger status) and what its log says; counting goes on without this command",
                 ExitCode.UNAVAILABLE,
             )
         if now - reported >= TELL_SECONDS:
             reported = now
-            print(f"rebuild: {total - left:,} of {total:,} events", file=sys.stderr, flush=True)
+            print(f"rebuild: {total - left:,} of {counted(total, 'event')}", file=sys.stderr, flush=True)
         time.sleep(POLL_SECONDS)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from ingestion.contract.printable import counted
 from ingestion.jwk_set import KeySetError
 from ingestion.jwt_receipts import key_set_with_new, receipt_keys
 from jobs.errors import CommandError
@@ -24,6 +25,6 @@ def create(*, key: Path, kid: str, as_json: bool) -> ExitCode:
     if as_json:
         print(json.dumps({"kid": kid, "file": str(key), "former_kids": [each.kid for each in former]}))
     else:
-        kept = f"; {len(former)} former keys keep their public half" if former else ""
+        kept = f"; the public half of {counted(len(former), 'former key')} stays" if former else ""
         print(f"the key {kid} signs receipts from the collector's next start on{kept}\nkeep {key} secret")
     return ExitCode.OK

@@ -98,7 +98,7 @@ def check(*, files: Sequence[Path], keys: Path | None, as_json: bool) -> ExitCod
                 _conclude(version, findings, as_json=as_json)
     if findings.unusable:
         raise CommandError(
-            f"{findings.unusable:,} lines cannot be used: {findings.listed_unusable[0]}", ExitCode.BAD_INPUT
+            f"{counted(findings.unusable, 'line')} cannot be used: {findings.listed_unusable[0]}", ExitCode.BAD_INPUT
         )
     return ExitCode.OK
 
@@ -179,14 +179,14 @@ def _conclude(version: PublishedVersion | None, findings: Findings, *, as_json: 
         print(json.dumps(document))
     elif version is not None:
         print(
-            f"version {version.version}: {in_log:,} of {findings.events:,} receipted events are in the log with one "
-            f"verdict, {findings.not_settled:,} are not settled yet, {findings.removed:,} were removed on record, "
-            f"{findings.wrong:,} are wrong"
+            f"version {version.version}: {counted(findings.events, 'receipted event')}: {in_log:,} in the "
+            "log with one verdict, "
+            f"{findings.not_settled:,} not settled yet, {findings.removed:,} removed on record, "
+            f"{findings.wrong:,} wrong"
         )
     if findings.wrong:
         raise DifferenceError(
-            f"{findings.wrong:,} receipted events are not in the log as they were receipted: "
-            f"{findings.listed_wrong[0]['sentence']}"
+            f"not in the log as receipted: {counted(findings.wrong, 'event')}; {findings.listed_wrong[0]['sentence']}"
         )
 
 

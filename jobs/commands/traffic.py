@@ -11,6 +11,7 @@ from billing.postgres_session import connector
 from billing.reviewed_groups import MoneyAtStake, money_at_stake
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.day_traffic import TrafficOutcome
+from ingestion.contract.printable import counted
 from ingestion.contract.traffic_groups import ReviewedGroup, TrafficGroup
 from jobs.commands.billing.tables import aligned
 from jobs.commands.billing.traffic_findings import finding_document, findings_text
@@ -107,7 +108,7 @@ def _left_text(released_at: datetime | None) -> str:
     if released_at is None:
         return "14 days"
     left = max(released_at - datetime.now(UTC), timedelta(0))
-    return f"{left.days} days" if left.days else f"{left // timedelta(hours=1)} hours"
+    return counted(left.days, "day") if left.days else counted(left // timedelta(hours=1), "hour")
 
 
 def _instant(at: datetime | None) -> str | None:

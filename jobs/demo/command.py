@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from ingestion.contract.printable import counted
 from jobs.demo.comparison import ComparedRow, render
 from jobs.demo.maker import Traffic
 from jobs.demo.sample import first_ruled_day, read_video_days
@@ -48,7 +49,7 @@ def run(*, events: int, seed: int, keep: bool, as_json: bool) -> ExitCode:
         stack = LocalStack.start(folder, processes=PROCESSES, detached=keep, settings=settings, tell=tell)
         try:
             traffic = making.result()
-            tell(f"made about {events:,} events with their truth (seed {seed})")
+            tell(f"made about {counted(events, 'event')} with their truth (seed {seed})")
             demo = Demo(stack, tell)
             rows = demo.run(traffic, now.date())
             report(demo, rows, seconds=time.monotonic() - started, kept=keep, as_json=as_json)

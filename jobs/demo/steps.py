@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import counted
 from jobs.demo.catalogue_files import payee_id, sample_rates, write_catalogue
 from jobs.demo.commands import RunningCommand, run_command
 from jobs.demo.comparison import ComparedRow, Observed, compare
@@ -104,7 +105,7 @@ class Demo:
                 self.tell(f"killed the speed consumer in the middle of its work (SIGKILL to {killed})")
         self._add(players.result(), producer.result())
         for way, sent in (("over HTTP", players.result()), ("straight to Kafka", producer.result())):
-            self.tell(f"{name}: {sent.answered:,} events {way}, {sent.per_second:,.0f} events/s, both at once")
+            self.tell(f"{name}: {counted(sent.answered, 'event')} {way}, {sent.per_second:,.0f} events/s, both at once")
             self.events_per_second[f"{name} {way}"] = round(sent.per_second)
         if kill_speed:
             self.tell(f"the speed consumer is back as {self.stack.wait_ready('speed', not_pid=killed)}")
@@ -132,7 +133,8 @@ class Demo:
             raise CommandError(f"the batch run published nothing: {result['state']}", ExitCode.DIFFERENCE)
         version, archived, seconds = result["version"], result["archived_count"], result["stage_seconds"]
         self.tell(
-            f"version {version} published: {archived:,} new events, {sum(seconds.values()):.0f} s without start-up"
+            f"version {version} published: {counted(archived, 'new event')}, {sum(seconds.values()):.0f} s "
+            "without start-up"
         )
         for stage in ("archive", "judge"):
             self.events_per_second[f"{stage}, version {version}"] = round(archived / seconds[stage])

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from ingestion.contract.allowed_traffic import AllowedKind
-from ingestion.contract.printable import is_name
+from ingestion.contract.printable import counted, is_name
 from ingestion.contract.traffic_reasons import DayReason
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
@@ -47,7 +47,7 @@ def time_left(released_at: datetime | None, now: datetime) -> str:
     if released_at is None:
         return "14 days"
     left = max(released_at - now, timedelta(0))
-    return f"{left.days} days" if left.days else f"{left // timedelta(hours=1)} hours"
+    return counted(left.days, "day") if left.days else counted(left // timedelta(hours=1), "hour")
 
 
 def presence(allowed: AllowedRow, group: GroupRow) -> str:

@@ -15,6 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ingestion.contract.printable import counted
 from ingestion.contract.requests import FileRefusedError, KeyReusedError, RequestKey
 from ingestion.contract.unavailable import UnavailableError
 from serving_layer.access.access import Caller, Scope
@@ -174,7 +175,7 @@ async def _imported(
 def _refused(problems: tuple[str, ...]) -> ProblemError:
     count, shown = len(problems), problems[:PROBLEMS_SHOWN]
     listed = "each is listed" if count == len(shown) else f"the first {len(shown)} are listed"
-    found = problem("catalogue_invalid", f"nothing was imported: the files have {count} problems; {listed}")
+    found = problem("catalogue_invalid", f"nothing was imported: the files have {counted(count, 'problem')}; {listed}")
     return ProblemError(msgspec.structs.replace(found, problems=shown))
 
 

@@ -69,9 +69,9 @@ def _honest(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("sabotage", "answer"),
     [
-        (one_view_too_many, "views of 1 videos differ, by +1"),
-        (one_event_nobody_sent, "events are in the log that nobody sent"),
-        (one_acknowledged_event_lost, "1 acknowledged events are not in the log"),
+        (one_view_too_many, "views of 1 video wrong, by +1"),
+        (one_event_nobody_sent, "in the log, and sent by nobody: 1 event,"),
+        (one_acknowledged_event_lost, "not in the log: 1 acknowledged event,"),
     ],
 )
 def test_what_is_wrong_is_noticed(

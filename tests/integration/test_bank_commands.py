@@ -91,8 +91,8 @@ def test_an_account_that_no_bank_takes_keeps_its_payee_out_of_the_batch_and_the_
     code, _, error = run("payouts", "import", "--file", str(answer))
     assert (code, f"the bank says 8 payments, and batch {batch_id} has 1" in error) == (ExitCode.DIFFERENCE, True)
     answer.write_text(status_reports.report(status="RJCT", message_id=batch_id, code="FF01", count="1", total="25.00"))
-    assert run("payouts", "import", "--file", str(answer)) == (ExitCode.OK, "1 lines: 1 rejected\n", "")
-    assert run("payouts", "import", "--file", str(answer)) == (ExitCode.OK, "1 lines: nothing new\n", "")
+    assert run("payouts", "import", "--file", str(answer)) == (ExitCode.OK, "1 line: 1 rejected\n", "")
+    assert run("payouts", "import", "--file", str(answer)) == (ExitCode.OK, "1 line: nothing new\n", "")
     assert run("payouts", "reconcile")[0] == ExitCode.OK
 
 

@@ -290,7 +290,7 @@ def test_rows_appended_again_to_the_shown_table_are_named_and_nothing_is_publish
     try:
         (difference,) = history.differences()
         assert " of raw_events was added after publication by no batch run: " in difference
-        assert f"{history.place}: recorded no rows, found 1 rows" in difference
+        assert f"{history.place}: recorded no rows, found 1 row " in difference
         with pytest.raises(DifferenceError, match="was added after publication"):
             run_once(history.run.ports(), TOPIC)
     finally:

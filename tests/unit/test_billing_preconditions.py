@@ -165,7 +165,7 @@ def test_a_dry_run_shows_the_amounts_and_posts_nothing() -> None:
     books = FakeBooks()
     result = billed(books, FakeSettledViews([Count("v", DAY, None, 9, 4)], published()), dry_run=True)
     assert (result.summary.earned_micros, books.transactions) == (10_000, [])
-    assert "dry run, nothing posted; 1 new statements" in billed_period_text(result)
+    assert "dry run, nothing posted; 1 new statement," in billed_period_text(result)
 
 
 def test_an_overlap_is_named_with_every_other_reason_and_a_dry_run_shows_the_amounts_beside_it() -> None:

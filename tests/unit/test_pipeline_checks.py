@@ -14,7 +14,7 @@ CURRENT = PartitionProgress(0, 0, 0.4)
 
 def test_partitions_that_are_counted_are_well() -> None:
     row = speed_row([CURRENT, PartitionProgress(1, 3, 1.0)])
-    assert (row.verdict, row.found) == (CheckVerdict.OK, "2 partitions are counted, 3 events behind the log")
+    assert (row.verdict, row.found) == (CheckVerdict.OK, "2 partitions counted, 3 events behind the log")
 
 
 @pytest.mark.parametrize(

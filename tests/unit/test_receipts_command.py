@@ -86,7 +86,7 @@ def event(number: int) -> AdmittedEvent:
 def test_events_that_are_all_there_end_with_0(check: Check, capsys: pytest.CaptureFixture[str]) -> None:
     file = check.file(line_of([event(1), event(2)]), line_of([event(3)], with_paths=True))
     assert check.run(file) is ExitCode.OK
-    assert "version 3: 3 of 3 receipted events are in the log with one verdict, 0 are not" in capsys.readouterr().out
+    assert "version 3: 3 receipted events: 3 in the log with one verdict, 0 not" in capsys.readouterr().out
     assert check.lookup.days == {NOW.date()}
 
 
@@ -141,7 +141,7 @@ def test_lines_that_cannot_be_used_get_a_sentence_each_and_the_others_are_checke
     first, second, third = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{file}, line 1: is not a receipt")
     assert second == f"{file}, line 3: ends within a receipt: the file was cut off"
-    assert third.startswith("version 3: 1 of 1")
+    assert third.startswith("version 3: 1 receipted event: 1 in the log")
     check.lookup.asked.clear()
     with pytest.raises(CommandError, match="the file holds no receipt"):
         check.run(check.file(b""))

@@ -1,6 +1,6 @@
 """`./viewledger billing backtest`: what other contracts, or another policy, would have paid."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -18,6 +18,7 @@ from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_policies import PostgresPolicies
 from ingestion.contract.periods import Period
 from ingestion.contract.policy import CountingPolicy
+from ingestion.contract.printable import counted
 from ingestion.contract.requests import FileRefusedError
 from ingestion.contract.version import PublishedVersion
 from jobs.commands.billing.backtest_tables import backtest_json, backtest_text, traffic_json, traffic_text
@@ -102,9 +103,13 @@ def _traffic(environ: Mapping[str, str], period: Period, file: Path, *, as_json:
             rate_period(tried.pieces(attribution), attribution, tree=LeafCount),
             currency=currency,
         )
-        headline = f"period {period}, batch version {views.version.version}, {_days(tried.days)} judged again"
+        headline = (
+            f"period {period}, batch version {views.version.version}, {counted(len(tried.days), 'day')} judged again"
+        )
         if tried.erased_days:
-            headline += f" ({_days(tried.erased_days)} left out, for viewers of it were forgotten or removed)"
+            headline += (
+                f" ({counted(len(tried.erased_days), 'day')} left out, for viewers of it were forgotten or removed)"
+            )
     document = backtest_json(found) | traffic_json(traffic, tried.days, tried.erased_days)
     show(
         document,
@@ -112,10 +117,6 @@ def _traffic(environ: Mapping[str, str], period: Period, file: Path, *, as_json:
         as_json=as_json,
     )
     return ExitCode.OK
-
-
-def _days(days: Collection[date]) -> str:
-    return "1 day" if len(days) == 1 else f"{len(days)} days"
 
 
 def _judged_days(period: Period, version: PublishedVersion) -> frozenset[date]:

@@ -17,12 +17,13 @@ _HEADER = ("payee", "views now", "views proposed", "earned now", "earned propose
 
 def backtest_text(found: Backtest, headline: str) -> str:
     """Return the sums and the payees that would gain or lose most."""
-    total = Change(f"sum of {found.payee_count} payees", found.now, found.proposed)
+    total = Change(f"sum of {counted(found.payee_count, 'payee')}", found.now, found.proposed)
     rows = [_row(change, found.currency) for change in (*found.largest, total)]
     more = found.changed_count - len(found.largest)
     return "\n".join(
         [
-            f"{headline}: {found.changed_count} of {found.payee_count} payees would be paid a different amount",
+            f"{headline}: {found.changed_count:,} of {counted(found.payee_count, 'payee')} would be paid a "
+            "different amount",
             "nothing was stored",
             "",
             aligned(_HEADER, rows),

@@ -50,7 +50,7 @@ def _import_answers(environ: Mapping[str, str], answer: Answer, *, actor: str, a
     if executed:
         pending.append(f"{executed} are executed (ACSC, ACCC): import the statement (camt.053) that books them")
     document = {"line_count": lines, "not_final_count": waiting, "executed_count": executed, **counts}
-    show(document, lambda: "; ".join([f"{lines} lines: {outcomes}", *pending]), as_json=as_json)
+    show(document, lambda: "; ".join([f"{counted(lines, 'line')}: {outcomes}", *pending]), as_json=as_json)
     return ExitCode.OK
 
 

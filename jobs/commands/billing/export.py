@@ -14,6 +14,7 @@ from billing.proof.postgres_journal import PostgresJournal
 from billing.proof.postgres_statement_bundle import bundle_of_statement
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import counted
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import billing_connector, show
@@ -79,7 +80,9 @@ def export_statement(environ: Mapping[str, str], *, statement: str, to: Path, as
     records = json.loads(bundle)["records"]
     unsigned = sum("checkpoint" not in each for each in records)
     document = {"to": str(to), "statement_id": statement, "records": len(records), "records_not_signed": unsigned}
-    text = f"bundle of statement {statement} in {to}: {len(records)} records, {unsigned} of them not signed yet"
+    text = (
+        f"bundle of statement {statement} in {to}: {counted(len(records), 'record')}, {unsigned} of them not signed yet"
+    )
     show(document, lambda: text, as_json=as_json)
     return ExitCode.OK
 
@@ -87,5 +90,5 @@ def export_statement(environ: Mapping[str, str], *, statement: str, to: Path, as
 def _with_progress(records: Iterable[Record]) -> Iterator[Record]:
     for count, record in enumerate(records, 1):
         if count % PROGRESS_RECORDS == 0:
-            print(f"export: {count:,} records", file=sys.stderr, flush=True)
+            print(f"export: {counted(count, 'record')}", file=sys.stderr, flush=True)
         yield record

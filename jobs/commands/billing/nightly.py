@@ -18,6 +18,7 @@ from billing.reviewed_groups import note_groups
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.waiting import note_waiting_work
 from ingestion.contract.periods import Period
+from ingestion.contract.printable import counted
 from jobs.commands.billing.figures import record_estimates_and_payouts, record_night, record_waiting
 from jobs.commands.billing.tables import aligned, billed_period_json
 from jobs.exit_codes import ExitCode
@@ -94,7 +95,7 @@ def run_night(environ: Mapping[str, str], *, actor: str, as_json: bool) -> ExitC
         ],
     }
     rows = [(str(each.period), each.outcome, each.detail) for each in night.months]
-    last = [f"{expired} holds expired, {night.finalised_count} approved statements posted"]
+    last = [f"{counted(expired, 'hold')} expired, {counted(night.finalised_count, 'approved statement')} posted"]
     last += [f"{count} {kind.replace('_', ' ')}s wait for a decision" for kind, count in waiting.items() if count]
     last += [f"approved and not posted: {conflict}" for conflict in night.conflicts]
     last += [f"held too long: {each.overdue_text(now)}" for each in overdue[:OVERDUE_SHOWN]]

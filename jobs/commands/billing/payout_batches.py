@@ -9,6 +9,7 @@ from billing.payouts.payouts import VOIDED
 from billing.payouts.postgres_listed_batches import listed_batches
 from billing.payouts.postgres_listings import PostgresListings
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
+from ingestion.contract.printable import counted
 from jobs.commands.billing.tables import aligned
 from jobs.exit_codes import ExitCode
 from jobs.wiring.billing_settings import (
@@ -78,7 +79,10 @@ def show_batch(environ: Mapping[str, str], *, batch: str, as_json: bool) -> Exit
         "amount_micros": found.amount_micros,
         "payments": payments,
     }
-    total = f"\n\n{len(rows)} payments, {amount_text(found.amount_micros, found.currency)} on {found.execution_on}"
+    total = (
+        f"\n\n{counted(len(rows), 'payment')}, {amount_text(found.amount_micros, found.currency)} on "
+        f"{found.execution_on}"
+    )
     header = ("payment", "payee", "account", "state", "reason", "amount")
     show(document, lambda: aligned(header, rows, left=5) + total, as_json=as_json)
     return ExitCode.OK
@@ -90,7 +94,7 @@ def approve_batch(environ: Mapping[str, str], *, batch: str, actor: str, reason:
     move = Move("approved", actor, reason)
     count = PostgresPayoutSteps(billing_connector(environ, APPROVER_ROLE)).approve(batch, move)
     document = {"batch_id": batch, "state": move.to_state, "payment_count": count}
-    show(document, lambda: f"batch {batch} approved: {count} payments", as_json=as_json)
+    show(document, lambda: f"batch {batch} approved: {counted(count, 'payment')}", as_json=as_json)
     return ExitCode.OK
 
 
@@ -100,5 +104,5 @@ def void_batch(environ: Mapping[str, str], *, batch: str, actor: str, reason: st
     move = Move(VOIDED, actor, reason)
     count = PostgresPayoutSteps(billing_connector(environ)).void(batch, move)
     document = {"batch_id": batch, "state": move.to_state, "payment_count": count}
-    show(document, lambda: f"batch {batch} voided: {count} payments are owed again", as_json=as_json)
+    show(document, lambda: f"batch {batch} voided, owed again: {counted(count, 'payment')}", as_json=as_json)
     return ExitCode.OK

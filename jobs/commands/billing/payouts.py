@@ -82,7 +82,7 @@ def create_batch(
     head = f"batch {batch_id}: {counted(len(items), 'payment')}, {total} {done}" if items else "nothing to pay"
     lines = [f"left: payee {payee_id}: {reason}" for payee_id, reason in left[:LEFT_SHOWN]]
     if len(left) > LEFT_SHOWN:
-        lines.append(f"left: {len(left) - LEFT_SHOWN} more payees")
+        lines.append(f"left: {counted(len(left) - LEFT_SHOWN, 'more payee')}")
     show(document, lambda: "\n".join([head, *lines, *(f"note: {note}" for note in notes)]), as_json=as_json)
     return ExitCode.OK
 

@@ -16,6 +16,7 @@ from billing.proof.postgres_journal import PostgresJournal
 from billing.proof.postgres_rules import problems_of_rules
 from billing.proof.postgres_trees import PostgresTrees
 from billing.terms.postgres_stored_terms import problems_of_stored_terms
+from ingestion.contract.printable import counted
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.billing import SIGNING_KEY
@@ -71,8 +72,11 @@ def make(environ: Mapping[str, str], *, day: date | None, to: str, key: Path | N
         "files_written": written,
     }
     made = "signed now" if is_new else "was signed before"
-    text = f"checkpoint {link.sequence} of {fields['day']} {made}: {fields['record_count']:,} records, hash {link.hash}"
-    show(document, lambda: f"{text}\n{written} files written to {to}", as_json=as_json)
+    text = (
+        f"checkpoint {link.sequence} of {fields['day']} {made}: {counted(fields['record_count'], 'record')}, "
+        f"hash {link.hash}"
+    )
+    show(document, lambda: f"{text}\n{counted(written, 'file')} written to {to}", as_json=as_json)
     return ExitCode.OK
 
 

@@ -35,7 +35,7 @@ def billed_period_text(billed: BilledPeriod) -> str:
     if rest := summary.payee_count - len(rows):
         rows.append((f"… {rest} more", "", "", "", ""))
     sums = (f"{summary.line_count:,}", f"{summary.billable_views:,}", amount_text(summary.earned_micros, run.currency))
-    rows.append((f"sum of {summary.payee_count} payees", "", *sums))
+    rows.append((f"sum of {counted(summary.payee_count, 'payee')}", "", *sums))
     lines = [
         _headline(billed),
         "",
@@ -64,16 +64,21 @@ def restated_period_text(billed: BilledPeriod) -> str:
         changes = [summary.causes[payee_id].get(each, 0) for each in causes]
         rows.append((payee_id, *map(_plain, (before, now, *changes, now - before))))
     by_cause = (_plain(summary.delta_by_cause[each]) for each in causes)
-    rows.append((f"sum of {summary.new_count} payees", "", "", *by_cause, _plain(summary.delta_micros)))
+    rows.append((f"sum of {counted(summary.new_count, 'payee')}", "", "", *by_cause, _plain(summary.delta_micros)))
     header = ("payee", "before", "now", *(f"by {each}" for each in causes), f"difference, {run.currency}")
-    done = "a preview, nothing stored" if billed.dry_run else f"{summary.new_count} statements wait for approval"
+    done = (
+        "a preview, nothing stored"
+        if billed.dry_run
+        else f"waiting for approval: {counted(summary.new_count, 'statement')}"
+    )
     return "\n".join(
         [
             f"restatement {run.restatement_number} of period {run.period}: {run.cause}; {done}",
             "",
             aligned(header, rows),
             "",
-            f"{summary.unchanged_count} payees unchanged; batch version {run.batch_version}, catalogue version "
+            f"{counted(summary.unchanged_count, 'payee')} unchanged; batch version {run.batch_version}, "
+            "catalogue version "
             f"{run.catalogue_version}, rates version {run.contract_version}, run {run.run_id}",
             *_remarks(billed),
         ]
@@ -159,7 +164,7 @@ def _headline(billed: BilledPeriod) -> str:
     summary, period = billed.summary, billed.run.period
     unchanged = f"{summary.unchanged_count} billed before and unchanged"
     if billed.dry_run:
-        return f"period {period}: dry run, nothing posted; {summary.new_count} new statements, {unchanged}"
+        return f"period {period}: dry run, nothing posted; {counted(summary.new_count, 'new statement')}, {unchanged}"
     if summary.new_count or summary.posted_count or not summary.unchanged_count:
         waiting = summary.state_counts["held"] + summary.state_counts["in_review"]
         return f"period {period}: {counted(summary.posted_count, 'payee')} posted, {waiting} waiting, {unchanged}"

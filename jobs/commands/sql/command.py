@@ -3,6 +3,7 @@
 import sys
 from datetime import datetime
 
+from ingestion.contract.printable import counted
 from jobs import settings
 from jobs.commands.sql.output import FORMATS
 from jobs.commands.sql.prompt import prompt
@@ -49,7 +50,7 @@ class Answering:
         is_cut = 0 < self._limit < found.num_rows
         print(self._form(found.slice(0, self._limit) if is_cut else found), flush=True)
         if is_cut:
-            print(f"sql: the first {self._limit:,} rows; --limit 0 gives all", file=sys.stderr)
+            print(f"sql: the first {counted(self._limit, 'row')}; --limit 0 gives all", file=sys.stderr)
 
 
 def _statements(text: str) -> list[str]:

@@ -187,18 +187,20 @@ def _overlaps(figures: ClosingFigures) -> Check:
 
 def _suspense(figures: ClosingFigures) -> Check:
     sentence = "Views of all periods that belong to nobody yet; their owner is missing in the catalogue."
-    return _in_account("suspense", figures, SUSPENSE, sentence)
+    return _in_account("suspense", figures, SUSPENSE, sentence, "Every view that was billed has an owner.")
 
 
 def _at_the_bank(figures: ClosingFigures) -> Check:
     sentence = "The bank booked it, and nobody has explained it: positive came in, negative went out."
-    return _in_account("bank_suspense", figures, SUSPENSE_OF_BANK, sentence)
+    return _in_account(
+        "bank_suspense", figures, SUSPENSE_OF_BANK, sentence, "Everything that the bank booked is explained."
+    )
 
 
-def _in_account(name: str, figures: ClosingFigures, account: str, sentence: str) -> Check:
+def _in_account(name: str, figures: ClosingFigures, account: str, sentence: str, nothing: str) -> Check:
     found = _of(figures.suspense, account)
     if not found:
-        return Check(name, CheckState.READY, f"Nothing is in {account}.")
+        return Check(name, CheckState.READY, nothing)
     return Check(name, CheckState.WAITS, sentence, amounts=_amounts(found))
 
 

@@ -388,9 +388,14 @@ class FakePorts:
     def runs(self) -> Sequence[RunRow]:
         self._needs(Part.POSTGRES)
         detail = {"archived": 200_000, "verdicts": {"counted": 190_000, "duplicate": 10_000}, "notes": ["all well"]}
+        failed = {
+            "report": f"/var/lib/{'viewledger' * 9}/index.html",
+            "failures": ["tally: 3 events too few"],
+            "gaps": {},
+        }
         return [
             RunRow("run-7", "incremental", "published", 7, NOW - timedelta(minutes=5), NOW, detail),
-            RunRow("run-8", "incremental", "gate_failed", None, NOW, NOW, {"failures": ["tally: 3 events too few"]}),
+            RunRow("run-8", "incremental", "gate_failed", None, NOW, NOW, failed),
         ]
 
     def run(self, run_id: str) -> RunRow | None:

@@ -12,7 +12,7 @@ from serving_layer.portal.http_visit import Portal, Visit, page_route
 
 APPROVALS, WAITING = "/portal/operator/approvals", "/portal/finance/waiting"
 CHECKS = {
-    "settled": ("Settled to the end", "", ""),
+    "settled": ("Settled to the end", "", "batch run"),
     "judged": ("Traffic judged", "", ""),
     "traffic_groups": ("Groups under review", f"{WAITING}/traffic-groups", "traffic decide"),
     "conflicts": ("Conflicts", f"{WAITING}/conflicts", "billing conflicts decide"),
@@ -52,6 +52,11 @@ TAKEN = {
     "not_billable": "Counted and not billable",
 }
 """What a stage is without → its text."""
+SUSPENSE = {
+    "suspense:unattributed": "In suspense: earned by videos that nobody is known to own",
+    "suspense:bank": "In suspense: booked by the bank and not explained",
+}
+"""Account of the ledger → its text."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ async def _month(visit: Visit) -> Response:
         month=month,
         stages=STAGES,
         taken=TAKEN,
+        suspense=SUSPENSE,
         waiting=[(each.heading, month.waiting[each.kind], word) for word, each in KINDS.items()],
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from ingestion.contract.printable import counted
 from serving_layer.portal import formatting
 from serving_layer.portal.statement_chain import period_text
 
@@ -29,6 +30,7 @@ _environment.filters |= {
     "period": lambda statement: period_text(statement.period_start_on, statement.period_end_on),
     "period_name": lambda period: period_text(period.start_on, period.end_on),
     "whole": formatting.whole,
+    "counted": counted,
     "duration": formatting.duration,
     "money": formatting.money,
     "aligned_money": formatting.aligned_money,

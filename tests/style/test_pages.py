@@ -96,3 +96,15 @@ def test_a_cell_of_a_table_has_at_most_two_sentences(page: Path) -> None:
     rows = re.findall(r"^\|.*\|$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     cells = [cell.strip() for row in rows for cell in re.split(r"(?<!\\)\|", re.sub(r"`[^`]*`", "x", row))]
     assert [cell for cell in cells if len(re.findall(r"[.!?]\)?(?= [A-Z“\"])", cell.rstrip("."))) > 1] == []
+
+
+def test_every_picture_is_small_and_shown_on_a_page() -> None:
+    shown = {
+        (page.parent / link).resolve()
+        for page in PAGES
+        for link in LINK.findall(text_of(page))
+        if link.endswith(".png")
+    }
+    pictures = {path.resolve(): path.stat().st_size for path in (PROJECT / "docs" / "images").iterdir()}
+    assert set(pictures) == shown
+    assert max(pictures.values()) <= 150_000

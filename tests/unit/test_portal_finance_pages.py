@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 from starlette.testclient import TestClient
 
+from billing.payouts.account_entries import SUSPENSE_OF_BANK
+from billing.terms.suspense import SUSPENSE
 from ingestion.contract.unavailable import Part
+from serving_layer.portal import http_finance_pages
 from tests.portal_fakes import FakePorts
 from tests.unit.test_portal_pages import sign_in, signed_in
 
@@ -275,8 +278,10 @@ def test_a_month_goes_from_events_to_payouts_in_stages(client: TestClient) -> No
     assert "Invalid traffic \u221249,000 Valid views 1,150,042 92.0 %" in shown
     assert "Counted and not billable \u2212170,042 Billable views 980,000 78.4 %" in shown
     assert "Paid out 7,000,000.00 USD 70.9 %" in shown
-    assert "2 statements are a restatement" in shown
+    assert "2 statements are restatements" in shown
     assert "Late events not counted yet" in shown
+    assert "In suspense: earned by videos that nobody is known to own 900.00" in shown
+    assert set(http_finance_pages.SUSPENSE) == {SUSPENSE, SUSPENSE_OF_BANK}
     assert 'href="/portal/finance/waiting/conflicts?period=2026-10"' in page
     assert 'href="/portal/finance/payments?state=returned"' in page
 

@@ -22,6 +22,7 @@ from ingestion.contract.traffic import InvalidReason
 from ingestion.contract.traffic_reasons import DayReason
 from ingestion.contract.unavailable import Part
 from serving_layer.access.access import GRANTS, Scope
+from serving_layer.counts.merge import ServedVersion
 from serving_layer.money.statements import ChainLink
 from serving_layer.portal.formatting import duration
 from serving_layer.portal.http_portal import portal_routes
@@ -183,6 +184,22 @@ def test_everything_in_the_navigation_is_there(client: TestClient, who: str) -> 
     assert len(places) >= 3
     assert client.get("/portal").headers["location"] == places[0]
     assert [client.get(path).status_code for path in places] == [200] * len(places)
+
+
+def test_before_the_first_version_a_page_says_that_there_is_none(ports: FakePorts) -> None:
+    portal = replace(fake_portal(ports), version=lambda: ServedVersion(0, (0,) * 12, None))
+    with TestClient(FastAPI(routes=portal_routes(portal))) as client:
+        page = client.get("/portal/sign-in").text
+    assert "No version is published yet" in page
+    assert "Version 0" not in page
+
+
+def test_a_runs_short_facts_are_in_one_table_and_its_lists_below(client: TestClient) -> None:
+    sign_in(client, "olga")
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", client.get("/portal/operator/runs/run-7").text))
+    assert "In short Took 300 s Archived 200,000 Verdicts counted 190,000 duplicate 10,000 Notes all well" in page
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", client.get("/portal/operator/runs/run-8").text))
+    assert re.search(r"In short Took 0 s Report /var/lib/\S+ Gaps none Failures tally: 3 events too few", page)
 
 
 def test_pages_take_nothing_from_elsewhere_and_run_no_script_of_their_own(client: TestClient) -> None:

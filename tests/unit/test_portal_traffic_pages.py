@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
 
 from ingestion.contract.unavailable import Part
-from serving_layer.portal.http_traffic_pages import presence
+from serving_layer.portal.http_traffic_pages import presence, time_left
 from tests.portal_fakes import FakePorts
 from tests.portal_traffic_fakes import EVENT, NEW, ODD, allowed_row
 from tests.unit.test_portal_finance_pages import text
@@ -87,6 +88,21 @@ def test_the_list_shows_whom_the_policies_of_today_and_later_allow(client: TestC
     assert "payee ann shared session 2026-11-16 2026-12-24 the &lt;school&gt; of Berlin" in shown
     assert "192.0.2.0/24" in shown
     assert "Kiosk" not in shown, "it has ended"
+
+
+@pytest.mark.parametrize(
+    ("left", "shown"),
+    [
+        (timedelta(days=2, hours=5), "2 days"),
+        (timedelta(days=1, hours=23), "1 day"),
+        (timedelta(hours=23), "23 hours"),
+        (timedelta(minutes=61), "1 hour"),
+        (timedelta(hours=-3), "0 hours"),
+    ],
+)
+def test_the_time_that_is_left_is_in_whole_days_and_on_the_last_one_in_hours(left: timedelta, shown: str) -> None:
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    assert time_left(now + left, now) == shown
 
 
 def test_a_group_that_no_night_has_counted_can_be_looked_at(client: TestClient) -> None:

@@ -28,9 +28,9 @@ function localise(element) {
   element.textContent = `${zoned.format(instant)} ${zone}`;
   if (zone !== "UTC") {
     const beside = document.createElement("span");
-    beside.className = "quiet small";
-    beside.textContent = ` (${utc})`;
-    element.after(beside);
+    beside.className = "quiet small nowrap";
+    beside.textContent = `(${utc})`;
+    element.after(" ", beside);
   }
 }
 

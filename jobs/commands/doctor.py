@@ -55,7 +55,13 @@ def key_rows(environ: Mapping[str, str]) -> list[CheckRow]:
             try:
                 read(environ)
             except CommandError as error:
-                rows.append(bad("keys", str(error), "write the file again; docs/reference/settings.md names each"))
+                rows.append(
+                    bad(
+                        "keys",
+                        str(error),
+                        "write the file again; docs/concepts/events.md and docs/reference/settings.md describe it",
+                    )
+                )
             else:
                 rows.append(ok("keys", f"those of {setting.name} can be used"))
     return rows

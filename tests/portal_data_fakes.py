@@ -48,5 +48,5 @@ class FakeData:
             raise UnavailableError(Part.POSTGRES, "no answer")
         self.asked.append(questions)
         if self.is_empty:
-            return DataAnswers(None, dict.fromkeys(questions, ()))
+            return DataAnswers(VERSION, dict.fromkeys(questions, ()))
         return DataAnswers(VERSION, {name: ANSWERS[name] for name in questions})

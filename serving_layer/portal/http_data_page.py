@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from ingestion.contract.countries import UNKNOWN_COUNTRY, country_of
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
-from serving_layer.portal.data_ports import DataAnswers
+from serving_layer.portal.data_ports import DataAnswers, DataVersion
 from serving_layer.portal.data_questions import COLUMNS, AskedSpan, CalendarSpan, questions
 from serving_layer.portal.formatting import machine
 from serving_layer.portal.http_files import csv_of, download
@@ -70,6 +71,9 @@ class ShareRow:
         return round(100 * self.under_review / self.counted, 2) if self.counted else None
 
 
+FIRST_DAY, LAST_DAY = date(1970, 2, 1), date(9000, 1, 1)
+
+
 def data_routes(portal: Portal) -> list[GuardedRoute]:
     """Return the routes; none is for callers bound to a payee."""
     read = partial(page_route, portal, needs=Scope.BILLABLE, is_own=False)
@@ -93,6 +97,7 @@ async def _data(visit: Visit) -> Response:
         asked=asked,
         sql=sql,
         found=found,
+        is_over=_is_over(asked, found.version),
         days=shown,
         now=totals(days),
         before=totals([row for row in before if (row[0] - asked.before_on).days < len(shown)]),
@@ -144,15 +149,25 @@ def _asked(visit: Visit) -> AskedSpan | Response:
     for filter_name, label in FILTERS.items():
         if (refusal := visit.refused_search(query.get(filter_name, ""), label)) is not None:
             return refusal
+    filters = {each: query.get(each, "") for each in FILTERS}
+    if sent := filters["country"]:
+        filters["country"] = country_of(sent)
+        if filters["country"] == UNKNOWN_COUNTRY != sent.upper():
+            sentence = f"`country` is a code of ISO 3166 such as DE, or ZZ where none is known; {sent!r} is none."
+            return visit.problem(422, "No such country", sentence)
     try:
         day = date.fromisoformat(text) if text else _settled_day(visit)
-        if not date(1970, 2, 1) <= day <= date(9000, 1, 1):
-            raise ValueError
     except ValueError:
-        return visit.problem(422, "No such day", "`on` is a day such as 2026-11-20.")
-    return AskedSpan(
-        CalendarSpan(name), CalendarSpan(name).start(day), **{each: query.get(each, "") for each in FILTERS}
-    )
+        return visit.problem(422, "No such day", f"`on` is a day such as 2026-11-20; {text[:40]!r} is none.")
+    if not FIRST_DAY <= day <= LAST_DAY:
+        return visit.problem(422, "No such day", f"`on` is a day from {FIRST_DAY} to {LAST_DAY}; {day} is not.")
+    return AskedSpan(CalendarSpan(name), CalendarSpan(name).start(day), **filters)
+
+
+def _is_over(asked: AskedSpan, version: DataVersion | None) -> bool:
+    """Return whether no further view of the span will be settled."""
+    settled_until = version.settled_until if version else None
+    return settled_until is not None and asked.end_on <= settled_until.date()
 
 
 def _settled_day(visit: Visit) -> date:

@@ -83,6 +83,33 @@ def test_nothing_says_what_will_appear_and_when(client: TestClient, ports: FakeP
     assert "with these filters" in text(client.get("/portal/data?country=DE").text)
 
 
+def test_days_that_are_over_promise_no_views(client: TestClient, ports: FakePorts) -> None:
+    ports.data.is_empty = True
+    assert "No view of these days was counted." in text(client.get("/portal/data?on=2026-09-20").text)
+    assert "with the batch run that counts them" in text(client.get("/portal/data?on=2027-05-20").text)
+
+
+def test_a_country_is_taken_as_events_may_name_it(client: TestClient) -> None:
+    assert (
+        'href="/portal/data/days.csv?span=month&amp;on=2026-11-01&amp;country=DE"'
+        in client.get("/portal/data?country=deu").text
+    )
+    assert client.get("/portal/data?country=ZZ").status_code == 200
+    refused = client.get("/portal/data?country=italy")
+    assert (
+        refused.status_code,
+        "such as DE, or ZZ where none is known; &#39;italy&#39; is none" in text(refused.text),
+    ) == (
+        422,
+        True,
+    )
+
+
+def test_a_day_beyond_the_calendar_is_told_what_is_allowed(client: TestClient) -> None:
+    assert "from 1970-02-01 to 9000-01-01; 9999-12-31 is not" in text(client.get("/portal/data?on=9999-12-31").text)
+    assert "such as 2026-11-20; &#39;2026-13-01&#39; is none" in text(client.get("/portal/data?on=2026-13-01").text)
+
+
 @pytest.mark.parametrize("query", ["span=day", "on=lately", "on=0001-01-01", "channel=a%00b", "country=" + "x" * 201])
 def test_a_question_that_is_none_is_refused(client: TestClient, query: str) -> None:
     assert client.get(f"/portal/data?{query}").status_code == 422

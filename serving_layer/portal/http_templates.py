@@ -23,6 +23,8 @@ _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=select_autoescape(default=True, default_for_string=True),
     undefined=StrictUndefined,
+    # a running process keeps the pages of its own release while files are replaced
+    auto_reload=False,
     trim_blocks=True,
     lstrip_blocks=True,
 )

@@ -28,9 +28,9 @@ class BatchRuns:
         """Run id → its verdicts, of every run that published."""
         self.was_used = False
 
-    def run(self) -> dict[str, Any]:
-        """Do a run that must succeed, in the warm process; return its result."""
-        code, output = self._warm().run(("batch", "run", "--json"), self._environ, self.log)
+    def run(self, *more: str) -> dict[str, Any]:
+        """Do a run that must succeed, with `more` flags, in the warm process; return its result."""
+        code, output = self._warm().run((*RUN, *more, "--json"), self._environ, self.log)
         return self._checked(code, output)
 
     def start(

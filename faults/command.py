@@ -23,6 +23,7 @@ from faults import (
     hdfs_faults,
     kafka_faults,
     maintenance_faults,
+    postgres_pair_faults,
     receipt_faults,
     redis_faults,
     redis_set_faults,
@@ -32,6 +33,7 @@ from faults import (
 from faults.choosing import chosen, fresh_folder, listing
 from faults.comparison import FAIL, PASS, UNKNOWN, Outcome, differences
 from faults.guarantees import record, record_soak, soak_table, table, write_document
+from faults.postgres_servers import postgres_pair
 from faults.scene import DRAIN_SECONDS, Scene
 from faults.servers import AllServers, Servers
 from faults.soak import Soak
@@ -55,6 +57,7 @@ FAULTS: dict[str, Fault] = {
     **hand_over.FAULTS,
     **hdfs_faults.FAULTS,
     **hdfs_cluster_faults.FAULTS,
+    **postgres_pair_faults.FAULTS,
     **archive_faults.FAULTS,
     **receipt_faults.FAULTS,
     **cluster_faults.FAULTS,
@@ -64,6 +67,7 @@ FAULTS: dict[str, Fault] = {
 }
 NEEDING_HDFS = {
     *kafka_faults.DURING_BATCH,
+    *postgres_pair_faults.FAULTS,
     *batch_faults.FAULTS,
     *maintenance_faults.FAULTS,
     *compaction_faults.FAULTS,
@@ -142,6 +146,8 @@ def servers_of(name: str, servers: AllServers) -> Servers:
         return servers.on_three_brokers()
     if name in hdfs_cluster_faults.FAULTS:
         return servers.on_hdfs_cluster()
+    if name in postgres_pair_faults.FAULTS:
+        return replace(servers.usual(), postgres_pair=postgres_pair)
     if name in redis_set_faults.SETS:
         return replace(servers.usual(), redis_set=redis_set_faults.SETS[name])
     return servers.on_small_disks() if name in ON_SMALL_DISKS else servers.usual()

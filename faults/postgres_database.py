@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 
@@ -51,7 +52,7 @@ def migrated_database(server_url: str, name: str) -> Iterator[str]:
 
     administer(server_url, f"CREATE DATABASE {name}")
     try:
-        url = server_url.rpartition("/")[0] + "/" + name
+        url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
         migrate(url)
         yield url
     finally:

@@ -96,7 +96,9 @@ def postgres_pair(folder: Path, settings: Mapping[str, str] = {}) -> Iterator[Po
     try:
         initialise(primary.cluster)
         primary.start()
-        primary.ask(f"CREATE ROLE {LOGIN} LOGIN CREATEDB CREATEROLE PASSWORD '{PASSWORD}'")
+        # who drops a database ends the sessions of other logins with it
+        rights = "LOGIN CREATEDB CREATEROLE IN ROLE pg_signal_backend"
+        primary.ask(f"CREATE ROLE {LOGIN} {rights} PASSWORD '{PASSWORD}'")
         primary.ask(f"CREATE DATABASE {LOGIN} OWNER {LOGIN}")
         copy(primary, standby.cluster, "--write-recovery-conf")
         standby.start()

@@ -20,6 +20,7 @@ from faults.kafka_cluster import KafkaCluster
 from faults.kafka_topics import highwaters, make_topics, read_topic
 from faults.our_process import OURS, OurProcess
 from faults.postgres_database import current_version, migrated_database
+from faults.postgres_servers import PostgresPair
 from faults.redis_node import RedisNode
 from faults.redis_sets import RedisSet
 from faults.reference import LogMessage
@@ -36,6 +37,7 @@ from jobs.child.process import bound_to_parent
 from jobs.local_stack.ports import free_ports
 from jobs.local_stack.servers import our_command
 from jobs.settings.state_home import PROJECT
+from jobs.wiring.postgres_logins import in_database, make_logins
 from serving_layer.access.access import Role
 from speed_layer.redis_segment_store import RedisSegmentStore
 
@@ -53,6 +55,7 @@ class Scene:
         self._settings, self._servers = settings, servers
         self.stack, self.disks = servers.stack, servers.disks
         self._redis_set: RedisSet | None = None
+        self._postgres_pair: PostgresPair | None = None
         self.folder, self.seed = folder, seed
         self.rng = random.Random(seed)  # noqa: S311  (a fault must be repeatable, nothing is guarded)
         self.name = f"faults-{secrets.token_hex(4)}"
@@ -113,11 +116,15 @@ class Scene:
         return f"redis://127.0.0.1:{self.redis_proxy.port}/0"
 
     def _start_postgres(self) -> str:
-        """Make a database; return the address for our processes, through a proxy."""
-        self.postgres_proxy = TcpProxy(self.stack.ports.postgres)
-        self._closing.callback(self.postgres_proxy.close)
+        """Make a database; return the address for our processes: through a proxy, or of both servers of a pair."""
+        self.postgres_proxy = self._closing.enter_context(closing(TcpProxy(self.stack.ports.postgres)))
         server = self.stack.environment["VIEWLEDGER_POSTGRES_URL"]
+        if self._servers.postgres_pair is not None:
+            self._postgres_pair = self._closing.enter_context(self._servers.postgres_pair(self.folder))
+            server = self._postgres_pair.url
         self.postgres_url = self._closing.enter_context(migrated_database(server, self.name.replace("-", "_")))
+        if self._postgres_pair is not None:  # the stack's server has them
+            make_logins(self.postgres_url, in_database(self.stack.environment, self.postgres_url))
         return self.postgres_url.replace(f":{self.stack.ports.postgres}/", f":{self.postgres_proxy.port}/")
 
     def start(self, name: str, failpoint: str = "", *, changes: Mapping[str, str] = {}) -> OurProcess:
@@ -172,6 +179,11 @@ class Scene:
     def redis_set(self) -> RedisSet:
         """Return the servers of which another takes over."""
         return _needed(self._redis_set, "a set of Redis")
+
+    @property
+    def postgres_pair(self) -> PostgresPair:
+        """Return the primary of PostgreSQL and its standby."""
+        return _needed(self._postgres_pair, "two servers of PostgreSQL")
 
     def second_redis(self) -> RedisNode:
         """Start another Redis, in the folder `redis-2`."""

@@ -1,7 +1,7 @@
 """The servers of the faults: started with the first fault that needs them, ended with the command."""
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +9,7 @@ from types import TracebackType
 from faults.hdfs_cluster import HdfsCluster
 from faults.kafka_cluster import NODES, KafkaCluster
 from faults.kafka_topics import make_topics
+from faults.postgres_servers import PostgresPair
 from faults.redis_sets import RedisSet
 from faults.small_disk import SmallDisk, StackOnSmallDisks
 from faults.warm_driver import WarmDriver
@@ -33,6 +34,8 @@ class Servers:
     """Makes, in a folder, the set that is used instead of one Redis."""
     hdfs: HdfsCluster | None = None
     """Several nodes instead of the stack's two."""
+    postgres_pair: Callable[[Path], AbstractContextManager[PostgresPair]] | None = None
+    """Runs, in a folder, the two servers that are used instead of the stack's one."""
 
 
 class AllServers:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaError
 
-from faults import command, hdfs_cluster_faults, kafka_faults
+from faults import command, hdfs_cluster_faults, kafka_faults, postgres_pair_faults
 from faults.hdfs_cluster import HdfsCluster
 from faults.kafka_cluster import NODES, KafkaCluster
+from faults.postgres_pair_faults import day_of
 from faults.scene_settings import scene_settings
 from faults.servers import Servers
 from faults.taking_over import TAKEN_OVER_SECONDS_MAX, counts_again, taken_over
@@ -26,14 +27,15 @@ STACK = {
     "VIEWLEDGER_KAFKA_BOOTSTRAP": "127.0.0.1:9092",
     "VIEWLEDGER_HDFS_URL": "hdfs://127.0.0.1:8020",
 }
+PAIR = "postgresql://viewledger:x@127.0.0.1:2,127.0.0.1:1/own?target_session_attrs=primary"
 
 
 def servers(**others: Any) -> Servers:
     return Servers(SimpleNamespace(environment=STACK), lambda: None, **others)  # type: ignore[arg-type, return-value]
 
 
-def settings_of(of: Servers, folder: Path) -> dict[str, str]:
-    return scene_settings(of, "own", folder, "redis://127.0.0.1:1/0", STACK["VIEWLEDGER_POSTGRES_URL"])
+def settings_of(of: Servers, folder: Path, postgres_url: str = STACK["VIEWLEDGER_POSTGRES_URL"]) -> dict[str, str]:
+    return scene_settings(of, "own", folder, "redis://127.0.0.1:1/0", postgres_url)
 
 
 def test_a_run_has_a_warehouse_and_topics_of_its_own_on_the_usual_servers(
@@ -45,6 +47,12 @@ def test_a_run_has_a_warehouse_and_topics_of_its_own_on_the_usual_servers(
     assert (found["VIEWLEDGER_TOPIC_VIDEO_VIEWS"], found["VIEWLEDGER_TOPIC_DEAD_LETTERS"]) == ("own", "own-dlq")
     assert found["VIEWLEDGER_KAFKA_BOOTSTRAP"] == "127.0.0.1:9092"
     assert VARIABLE not in found
+
+
+def test_every_login_of_a_run_on_a_pair_finds_the_primary(tmp_path: Path) -> None:
+    found = settings_of(servers(), tmp_path, PAIR)
+    assert found["VIEWLEDGER_POSTGRES_URL"] == PAIR
+    assert found["VIEWLEDGER_API_POSTGRES_URL"] == PAIR.replace("viewledger:x", "api_process:y")
 
 
 def test_three_brokers_are_reached_by_tls_and_by_the_harness_without(tmp_path: Path) -> None:
@@ -83,7 +91,8 @@ def test_a_fault_gets_the_servers_that_it_needs() -> None:
 
     assert {of(name) for name in hdfs_cluster_faults.FAULTS} == {"hdfs"}
     assert {of(name) for name in kafka_faults.ON_THREE_BROKERS} == {"brokers"}
-    assert of("speed-zombie").hdfs is None
+    assert all(of(name).postgres_pair is not None for name in postgres_pair_faults.FAULTS)
+    assert of("speed-zombie").postgres_pair is None
 
 
 class FakeScene:
@@ -128,3 +137,17 @@ def test_counted_again_is_up_to_the_first_ends_that_could_be_asked() -> None:
     counts_again(scene)  # type: ignore[arg-type]
     assert scene.counted == []
     assert scene.ends == [[9, 9]]
+
+
+@pytest.mark.parametrize(
+    ("value", "day"),
+    [
+        (b'{"timestamp":"2026-11-25T23:30:00-02:00"}', "2026-11-26"),
+        (b'{"timestamp":"2026-11-25T23:30:00+00:00"}', "2026-11-25"),
+        (b'{"timestamp":1}', ""),
+        (b"null", ""),
+        (b"\xff", ""),
+    ],
+)
+def test_the_day_of_a_message_is_that_of_its_event_in_utc(value: bytes, day: str) -> None:
+    assert day_of(value) == day

@@ -25,7 +25,7 @@ _VIDEOS = [
 _CHANNELS = [("ann", "Ann's <b>walks</b>", 800_000, 640_000, 70_100), ("bob", "", 440_000, 300_000, -9_000)]
 ANSWERS: Mapping[str, list[tuple[Any, ...]]] = {
     "days": [(day, views_on(day), views_on(day) * 4 // 5, views_on(day) * 95) for day in DAYS],
-    "shares": [(day, views_on(day), views_on(day) // 25, 350 if day.day == 18 else 0) for day in DAYS],
+    "shares": [(day, views_on(day), views_on(day) // 25, 350 if day.day == 18 else None) for day in DAYS],
     "countries": [("DE", 700_000, 560_000, 610_000), ("US", 410_000, 300_000, 450_000), ("ZZ", 9_000, 0, 0)],
     "devices": [("mobile", 900_000, 700_000, 810_000), ("tv", 219_000, 160_000, 250_000)],
     "top_videos": _VIDEOS,

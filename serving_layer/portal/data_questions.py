@@ -49,7 +49,7 @@ _SUMS = "sum(views)::bigint AS views, sum(billable_views)::bigint AS billable_vi
 
 _SHARES = """\
 SELECT event_day, coalesce(counted, 0) AS counted, coalesce(invalid, 0) AS invalid,
-       coalesce(r.events, 0) AS under_review
+       r.events AS under_review
 FROM (SELECT event_day, (sum(events) FILTER (WHERE verdict = 'counted'))::bigint AS counted,
              (sum(events) FILTER (WHERE verdict = 'invalid_traffic'))::bigint AS invalid
       FROM reporting.tally

@@ -57,7 +57,8 @@ class ShareRow:
     day: date
     counted: int
     invalid: int
-    under_review: int
+    under_review: int | None
+    """As the last night listed them; None: it listed none of the day, or there was no night yet."""
 
     @property
     def invalid_percent(self) -> float | None:
@@ -68,7 +69,7 @@ class ShareRow:
     @property
     def review_percent(self) -> float | None:
         """Return the part of the counted views that wait for a person."""
-        return round(100 * self.under_review / self.counted, 2) if self.counted else None
+        return round(100 * self.under_review / self.counted, 2) if self.counted and self.under_review else None
 
 
 FIRST_DAY, LAST_DAY = date(1970, 2, 1), date(9000, 1, 1)

@@ -83,6 +83,12 @@ def test_nothing_says_what_will_appear_and_when(client: TestClient, ports: FakeP
     assert "with these filters" in text(client.get("/portal/data?country=DE").text)
 
 
+def test_views_that_no_night_has_listed_are_unknown(client: TestClient) -> None:
+    shares = client.get("/portal/data/shares.csv?on=2026-11-18").text.splitlines()
+    assert {line.split(",")[3] for line in shares[1:]} == {"350", ""}
+    assert "a dash: it listed none of the day" in text(client.get("/portal/data").text)
+
+
 def test_days_that_are_over_promise_no_views(client: TestClient, ports: FakePorts) -> None:
     ports.data.is_empty = True
     assert "No view of these days was counted." in text(client.get("/portal/data?on=2026-09-20").text)

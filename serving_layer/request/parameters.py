@@ -179,12 +179,16 @@ def series_query(start: str, end: str, kind: WindowKind, *, zone: ZoneInfo, grou
 
 def refuse_parts_of_days(query: SeriesQuery) -> None:
     """Raise ProblemError if viewers cannot be counted for a series: who they are is kept by video and UTC day."""
-    if query.group_by or not query.is_by_day:
-        raise refused(
-            "measure_by_day",
-            "unique_viewers are counted by UTC days: request no group_by, and windows (with from and to) that begin "
-            "and end at midnight UTC",
+    if query.group_by:
+        sentence = "unique_viewers have no group_by: who they are is kept by video and UTC day alone"
+    elif query.is_by_day:
+        return
+    else:
+        sentence = (
+            "unique_viewers are counted by UTC days, so windows begin and end at midnight UTC; "
+            f"those of window={query.kind} in the timezone {query.zone.key} with this from and to do not"
         )
+    raise refused("measure_by_day", sentence)
 
 
 def top_query(by: str, start_on: date, end_on: date) -> TopQuery:

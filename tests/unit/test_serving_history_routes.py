@@ -205,12 +205,22 @@ def test_unique_viewers_of_a_version_that_counted_none_are_not_made_up(served: S
 
 
 @pytest.mark.parametrize(
-    "asked", ["window=hour", "group_by=country", "timezone=Europe/Berlin", "from=2026-11-20T12:00:00Z"]
+    ("asked", "named"),
+    [
+        ("window=hour", "window=hour in the timezone UTC"),
+        ("group_by=country", "have no group_by"),
+        ("timezone=Europe/Berlin", "window=day in the timezone Europe/Berlin"),
+        ("from=2026-11-20T12:00:00Z", "with this from and to"),
+    ],
 )
-def test_unique_viewers_of_parts_of_days_are_refused(shared: Served, asked: str) -> None:
+def test_unique_viewers_of_parts_of_days_are_refused(shared: Served, asked: str, named: str) -> None:
     days = "to=2026-11-23" if asked.startswith("from") else DAY
     answer = shared.get(f"/v1/videos/-a/views/series?{days}&{asked}&measure=unique_viewers")
-    assert (answer.status_code, answer.json()["code"]) == (422, "measure_by_day")
+    assert (answer.status_code, answer.json()["code"], named in answer.json()["detail"]) == (
+        422,
+        "measure_by_day",
+        True,
+    )
 
 
 def test_more_unknown_viewers_than_viewers_are_an_error(served: Served) -> None:

@@ -1,5 +1,6 @@
 """The pages of finance: close the month, and what waits for a decision."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,6 +9,7 @@ from starlette.responses import Response
 from ingestion.contract.periods import Period
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
+from serving_layer.portal.finance_records import PeriodRow
 from serving_layer.portal.http_visit import Portal, Visit, page_route
 
 APPROVALS, WAITING = "/portal/operator/approvals", "/portal/finance/waiting"
@@ -130,9 +132,11 @@ async def _month(visit: Visit) -> Response:
     month = await visit.ask(None, visit.portal.finance.funnel, period)
     if month is None:
         return visit.not_now("The books")
+    closing = None if month.money else await visit.ask(None, visit.portal.finance.closing, month.period)
     return visit.page(
         "finance_month.html",
         month=month,
+        billed_otherwise=billed_otherwise(month.period, closing.periods if closing else ()),
         stages=STAGES,
         taken=TAKEN,
         suspense=SUSPENSE,
@@ -161,6 +165,12 @@ async def _waiting(visit: Visit) -> Response:
         period=period,
         sees_evidence=visit.known_caller.may(Scope.TRAFFIC),
     )
+
+
+def billed_otherwise(period: Period, known: Iterable[PeriodRow]) -> list[Period]:
+    """Return the billed periods that share days with another one."""
+    billed = [row.period for row in known if row.period is not None and row.is_billed and row.period != period]
+    return [each for each in billed if each.start_on < period.end_on and period.start_on < each.end_on]
 
 
 def _period(visit: Visit) -> Period | Response | None:

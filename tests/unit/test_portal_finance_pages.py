@@ -302,6 +302,12 @@ def test_an_open_month_says_what_will_appear_and_when(client: TestClient) -> Non
     assert client.get("/portal/finance/month?period=lately").status_code == 422
 
 
+def test_a_month_whose_days_are_billed_in_another_period_leads_there(client: TestClient) -> None:
+    page = client.get("/portal/finance/month?period=2026-09-20/2026-10-15").text
+    assert 'billed in <a href="/portal/finance/month?period=2026-10">2026-10</a>' in page
+    assert "billed in" not in client.get("/portal/finance/month?period=2026-11").text
+
+
 def test_without_postgres_no_month_is_shown_at_all(client: TestClient, ports: FakePorts) -> None:
     ports.away.add(Part.POSTGRES)
     assert client.get("/portal/finance/month").status_code == 503

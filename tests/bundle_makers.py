@@ -44,6 +44,11 @@ SEVERAL = 'preroll\nmidroll\r\n\u2028,"preroll"'
 """One type of advertisement, of any form; no card pays it."""
 
 
+def is_for_payees(record: Record) -> bool:
+    """Return whether a payee's bundle has a record: it shows no threshold of traffic."""
+    return not (record.kind == "policy" and record.key.startswith("traffic "))
+
+
 @dataclass(frozen=True)
 class Month:
     """A billed October."""
@@ -66,14 +71,9 @@ class Month:
             billable[key] += each.billable_views
         return [PublishedCount(*key[:3], views[key], billable[key], key[3]) for key in sorted(views) if views[key]]
 
-    def write(self, folder: Path, chain: Sequence[Link]) -> None:
-        books = BundledBooks(self.records, is_for_payees, (), chain, self.catalogue)
+    def write(self, folder: Path, chain: Sequence[Link], shows: Callable[[Record], bool] = is_for_payees) -> None:
+        books = BundledBooks(self.records, shows, (), chain, self.catalogue)
         write_bundle(folder, period=OCTOBER, versions=VERSIONS, books=books, settled=self, traffic=None, made_at=NOON)
-
-
-def is_for_payees(record: Record) -> bool:
-    """Return whether a payee's bundle has a record: it shows no threshold of traffic."""
-    return not (record.kind == "policy" and record.key.startswith("traffic "))
 
 
 def signed(records: Sequence[Record], key: SigningKey, *ends: int) -> list[Link]:

@@ -345,7 +345,7 @@ def to_another_payee(value: dict) -> bool:  # type: ignore[type-arg]
 
 def with_later_policy(value: dict) -> bool:  # type: ignore[type-arg]
     """Let the policy that judged the month begin within it."""
-    if value["kind"] != "policy":
+    if value["kind"] != "policy" or value["row"]["kind"] != "counting":
         return False
     value["row"]["first_on"] = "2026-10-31"
     return True
@@ -353,7 +353,7 @@ def with_later_policy(value: dict) -> bool:  # type: ignore[type-arg]
 
 def with_other_values(value: dict) -> bool:  # type: ignore[type-arg]
     """Change a value of a policy, and not its hash."""
-    if value["kind"] != "policy":
+    if value["kind"] != "policy" or value["row"]["kind"] != "counting":
         return False
     value["row"]["document"]["minimum_view_seconds"] = 31
     return True
@@ -361,7 +361,7 @@ def with_other_values(value: dict) -> bool:  # type: ignore[type-arg]
 
 def not_in_force(value: dict) -> bool:  # type: ignore[type-arg]
     """Let nobody have approved the policy."""
-    if value["kind"] != "transition" or value["row"]["subject_kind"] != "policy":
+    if value["kind"] != "transition" or value["row"]["subject_id"] != "counting:1":
         return False
     value["row"]["to_state"] = "refused"
     return True

@@ -17,7 +17,7 @@ from billing.proof.journal import Record, record_of
 from ingestion.contract.settled import SettledEvent
 from ingestion.jwt_receipts import public_key_set
 from ingestion.receipts import ReceiptedEvent
-from tests.bundle_makers import Month, random_month, signed
+from tests.bundle_makers import Month, is_for_payees, random_month, signed
 from tests.ingestion_fakes import ed25519_jwk
 from tests.receipt_makers import KEYS, line_over
 from tests.verifier import verifier
@@ -38,12 +38,16 @@ class Receipted:
     def events(self) -> list[SettledEvent]:
         return [each for each in self.month.events(None) if each.event_id is not None]
 
-    def bundle(self, change: Callable[[SettledEvent], SettledEvent | None] = lambda each: each) -> Path:
+    def bundle(
+        self,
+        change: Callable[[SettledEvent], SettledEvent | None] = lambda each: each,
+        shows: Callable[[Record], bool] = is_for_payees,
+    ) -> Path:
         """Write a bundle whose events were changed before anything was billed; None leaves an event out."""
         folder, shown = self.folder / "bundle", [change(each) for each in self.month.events(None)]
         shutil.rmtree(folder, ignore_errors=True)
         Altered(**vars(self.month), shown=[each for each in shown if each is not None]).write(
-            folder, signed(self.month.records, self.key, len(self.month.records))
+            folder, signed(self.month.records, self.key, len(self.month.records)), shows
         )
         return folder
 
@@ -142,7 +146,7 @@ def test_a_message_that_the_archive_no_longer_has_is_compared_without_its_conten
 def test_a_bundle_without_digests_is_read_and_not_compared_with_receipts(receipted: Receipted) -> None:
     from tests.laws.test_verifier_laws import put_format
 
-    bundle = receipted.bundle()
+    bundle = receipted.bundle(shows=lambda record: True)  # it was written before payees had one of their own
     put_format(bundle, 2)
     assert verifier.verify(bundle, receipted.key.public_key, [])["events"] > 0
     with pytest.raises(verifier.UnusableError, match="which has no digests"):

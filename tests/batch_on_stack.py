@@ -27,7 +27,7 @@ from jobs.wiring.migrations import migrate
 from jobs.wiring.postgres_logins import in_database
 from tests.billing_postgres import empty_database, own_database
 
-RUN_SECONDS_MAX = 480.0
+RUN_SECONDS_MAX = 900.0
 WAREHOUSE_PREFIX = "batch-"
 """Each batch layer of a test has a folder in the root of HDFS whose name begins so."""
 

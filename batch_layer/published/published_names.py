@@ -31,7 +31,9 @@ def check_table(parts: Sequence[str]) -> None:
     metadata; and a part that is not a word could be read as a path.
     """
     if not 1 <= len(parts) <= 3 or not all(map(_is_word, parts)) or not _is_within(parts[:-1]):
-        elsewhere = "; the schema reporting is in PostgreSQL" if parts[0].lower() == "reporting" else ""
+        elsewhere = (
+            "; the schema reporting is in PostgreSQL" if [each.lower() for each in parts[:1]] == ["reporting"] else ""
+        )
         raise ForbiddenError(
             f"{_shown(parts)} is not open to analysts; a table's name is TABLE, {CURRENT}.TABLE, v3.TABLE or "
             f"{CATALOG}.v3.TABLE{elsewhere}"

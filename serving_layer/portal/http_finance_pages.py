@@ -170,7 +170,7 @@ async def _waiting(visit: Visit) -> Response:
 def billed_otherwise(period: Period, known: Iterable[PeriodRow]) -> list[Period]:
     """Return the billed periods that share days with another one."""
     billed = [row.period for row in known if row.period is not None and row.is_billed and row.period != period]
-    return [each for each in billed if each.start_on < period.end_on and period.start_on < each.end_on]
+    return [each for each in billed if each.overlaps(period)]
 
 
 def _period(visit: Visit) -> Period | Response | None:

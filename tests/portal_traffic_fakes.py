@@ -4,14 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from ingestion.contract.allowed_traffic import AllowedKind, AllowedTraffic
+from ingestion.contract.allowed_traffic import AllowedInForce, AllowedKind, AllowedTraffic
 from ingestion.contract.requests import RequestKey
 from ingestion.contract.traffic_evidence import Aspect, EvidenceCount, GroupEvidence, SampleEvent
 from ingestion.contract.traffic_reasons import InvalidClass
 from ingestion.contract.unavailable import Part, UnavailableError
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.traffic_records import (
-    AllowedRow,
     DecidedRow,
     GroupDetail,
     GroupRow,
@@ -37,9 +36,9 @@ EVIDENCE = GroupEvidence(
 )
 
 
-def allowed_row(kind: str, name: str, reason: str, *, end_on: date = date(2026, 12, 24)) -> AllowedRow:
+def allowed_row(kind: str, name: str, reason: str, *, end_on: date = date(2026, 12, 24)) -> AllowedInForce:
     entry = AllowedTraffic(AllowedKind(kind), name, date(2026, 12, 24), (reason,), "the <school> of Berlin")
-    return AllowedRow(3, entry, date(2026, 11, 16), end_on, "pia@example.org", "max@example.org")
+    return AllowedInForce(3, entry, date(2026, 11, 16), end_on, "pia@example.org", "max@example.org")
 
 
 ALLOWED = (
@@ -87,7 +86,7 @@ class FakeReviews:
         self._needs_postgres()
         return self.taken
 
-    def allowed(self) -> Sequence[AllowedRow]:
+    def allowed(self) -> Sequence[AllowedInForce]:
         self._needs_postgres()
         return ALLOWED
 

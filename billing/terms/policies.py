@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from ingestion.contract.allowed_traffic import AllowedTraffic
-
 
 @dataclass(frozen=True)
 class StoredPolicy:
@@ -23,20 +21,6 @@ class StoredPolicy:
     state: str
     imported_at: datetime
     actor: str | None
-
-
-@dataclass(frozen=True)
-class StoredAllowed:
-    """An entry of the allow-list of a policy of traffic in force."""
-
-    policy_version: int
-    entry: AllowedTraffic
-    first_on: date
-    """The first event day that it holds for: that of its policy."""
-    end_on: date
-    """The first one that it does not hold for any more: it has ended, or the next policy rules."""
-    proposed_by: str
-    approved_by: str
 
 
 def document_hash(document: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from billing.postgres_session import Connect, one_transaction
 from billing.terms.imports import PROPOSED
-from billing.terms.policies import StoredAllowed, StoredPolicy, document_hash
-from ingestion.contract.allowed_traffic import AllowedTraffic
+from billing.terms.policies import StoredPolicy, document_hash
+from ingestion.contract.allowed_traffic import AllowedInForce, AllowedTraffic
 from ingestion.contract.policy import COUNTING, CountingPolicy, counting_policy
 from ingestion.contract.traffic_policy import TRAFFIC, TrafficPolicy, traffic_policy
 
@@ -60,13 +60,13 @@ class PostgresPolicies:
             rows = cursor.fetchall()
         return traffic_policy(*rows[-1]) if rows else None
 
-    def allowed(self) -> list[StoredAllowed]:
+    def allowed(self) -> list[AllowedInForce]:
         """Return the allow-lists of the policies of traffic in force, the oldest policy first."""
         with one_transaction(self._connect) as cursor:
             cursor.execute(_ALLOWED, (TRAFFIC,))
             rows = cursor.fetchall()
         return [
-            StoredAllowed(version, entry, first_on, min(entry.until, next_on or entry.until), proposed_by, approved_by)
+            AllowedInForce(version, entry, first_on, min(entry.until, next_on or entry.until), proposed_by, approved_by)
             for version, first_on, document, proposed_by, approved_by, next_on in rows
             for entry in map(AllowedTraffic.from_json, document or ())
         ]

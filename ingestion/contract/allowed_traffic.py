@@ -74,6 +74,24 @@ class AllowedTraffic:
         return f"allows the {self.kind} {self.name} before {self.until}, whatever {reasons} say: {self.because}"
 
 
+@dataclass(frozen=True)
+class AllowedInForce:
+    """An entry of the allow-list of a policy of traffic that two people signed."""
+
+    policy_version: int
+    entry: AllowedTraffic
+    first_on: date
+    """The first event day that it holds for: that of its policy."""
+    end_on: date
+    """The first one that it does not hold for any more: it has ended, or the next policy rules."""
+    proposed_by: str
+    approved_by: str
+
+    def holds_on(self, day: date) -> bool:
+        """Return whether the views of an event day are judged by it."""
+        return self.first_on <= day < self.end_on
+
+
 def allowed_sentences(document: Iterable[Sequence[Any]]) -> list[str]:
     """Return a sentence for each entry of a record; follows the name of a policy."""
     return [str(AllowedTraffic.from_json(each)) for each in document]

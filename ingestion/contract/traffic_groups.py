@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from ingestion.contract.day_traffic import DECIDED_OUTCOMES, TrafficOutcome
+from ingestion.contract.printable import counted
 
 HASH_CHARACTERS = 12
 
@@ -86,3 +87,14 @@ class ReviewedGroup:
     def waiting_count(self) -> int:
         """Return how many of its views would be billable."""
         return sum(each.view_count for each in self.waiting)
+
+
+def time_left(released_at: datetime | None, now: datetime) -> str:
+    """Return how long somebody can still decide: whole days, or hours on the last one.
+
+    A group that no run has noted waits since the newest version.
+    """
+    if released_at is None:
+        return "14 days"
+    left = max(released_at - now, timedelta(0))
+    return counted(left.days, "day") if left.days else counted(left // timedelta(hours=1), "hour")

@@ -1,7 +1,7 @@
 """`./viewledger traffic …`: groups of events whose traffic is under review, and people's decisions about them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from billing.books.group_decisions import StoredDecision, decide_group
@@ -11,8 +11,7 @@ from billing.postgres_session import connector
 from billing.reviewed_groups import MoneyAtStake, money_at_stake
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from ingestion.contract.day_traffic import TrafficOutcome
-from ingestion.contract.printable import counted
-from ingestion.contract.traffic_groups import ReviewedGroup, TrafficGroup
+from ingestion.contract.traffic_groups import ReviewedGroup, TrafficGroup, time_left
 from jobs.commands.billing.tables import aligned
 from jobs.commands.billing.traffic_findings import finding_document, findings_text
 from jobs.errors import CommandError
@@ -92,23 +91,17 @@ def _decisions(environ: Mapping[str, str]) -> PostgresTrafficDecisions:
 def _groups_text(groups: Sequence[ReviewedGroup], money: MoneyAtStake, expires: Mapping[TrafficGroup, datetime]) -> str:
     if not groups:
         return "no group is under review"
+    now = datetime.now(UTC)
     rows = [
-        (each.group.name, _left_text(expires.get(each.group)), f"{each.group.event_count:,}", f"{each.waiting_count:,}",
-         money.text(each.group), f"{each.video_count:,}", str(each.points_most), ", ".join(each.event_ids[:2]))
+        (each.group.name, time_left(expires.get(each.group), now), f"{each.group.event_count:,}",
+         f"{each.waiting_count:,}", money.text(each.group), f"{each.video_count:,}",
+         str(each.points_most), ", ".join(each.event_ids[:2]))
         for each in groups[:SHOWN_MAX]
     ]  # fmt: skip
     money_of = "would earn (estimate)"
     header = ("group", "released in", "events", "would be billable", money_of, "videos", "points", "some events")
     rest = [f"and {len(groups) - SHOWN_MAX} more; --json shows all"] if len(groups) > SHOWN_MAX else []
     return "\n".join([aligned(header, rows, left=1), *rest])
-
-
-def _left_text(released_at: datetime | None) -> str:
-    """Return how long somebody can still decide; a group that no run has noted waits since the newest version."""
-    if released_at is None:
-        return "14 days"
-    left = max(released_at - datetime.now(UTC), timedelta(0))
-    return counted(left.days, "day") if left.days else counted(left // timedelta(hours=1), "hour")
 
 
 def _instant(at: datetime | None) -> str | None:

@@ -12,6 +12,7 @@ from billing.errors import StateError, UnknownNameError
 from billing.postgres_session import connector
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_policies import PostgresPolicies
+from ingestion.contract.allowed_traffic import AllowedInForce
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.traffic import CLASS_OF_CODE
 from ingestion.contract.traffic_groups import TrafficGroup
@@ -19,7 +20,7 @@ from jobs.wiring.billing_settings import REVIEWER_ROLE
 from jobs.wiring.portal_payee_traffic import appeal_row
 from serving_layer.access.postgres_reads import API_ROLE
 from serving_layer.portal.ports import RefusedActionError
-from serving_layer.portal.traffic_records import AllowedRow, DecidedRow, GroupDetail, GroupRow, TrafficAppealRow
+from serving_layer.portal.traffic_records import DecidedRow, GroupDetail, GroupRow, TrafficAppealRow
 
 DECISIONS_SHOWN = 50
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -73,9 +74,9 @@ class PortalGroupReviews:
         """See the port."""
         return [_decided(each) for each in reversed(self._decisions.all()[-DECISIONS_SHOWN:])]
 
-    def allowed(self) -> Sequence[AllowedRow]:
+    def allowed(self) -> Sequence[AllowedInForce]:
         """See the port."""
-        return [AllowedRow(**vars(each)) for each in self._policies.allowed()]
+        return self._policies.allowed()
 
     def decide(self, name: str, outcome: str, actor: str, reason: str) -> None:
         """See the port."""

@@ -1,13 +1,13 @@
 """The pages of those who decide on groups of traffic under review: the list, and one group with its evidence."""
 
-from datetime import datetime, timedelta
 from functools import partial
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from ingestion.contract.allowed_traffic import AllowedKind
-from ingestion.contract.printable import counted, is_name
+from ingestion.contract.allowed_traffic import AllowedInForce, AllowedKind
+from ingestion.contract.printable import is_name
+from ingestion.contract.traffic_groups import time_left
 from ingestion.contract.traffic_reasons import DayReason
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
@@ -16,7 +16,7 @@ from serving_layer.portal.evidence_charts import PLOT_HEIGHT, TOP, WIDTH, charts
 from serving_layer.portal.formatting import words
 from serving_layer.portal.http_visit import Portal, Visit, form_of, page_route, redirect, text_of
 from serving_layer.portal.ports import RefusedActionError
-from serving_layer.portal.traffic_records import AllowedRow, GroupDetail, GroupRow
+from serving_layer.portal.traffic_records import GroupDetail, GroupRow
 
 LIST, GROUP = "/portal/traffic", "/portal/traffic/group"
 GROUPS_SHOWN = 500
@@ -42,15 +42,7 @@ def reason_sentence(rule: str) -> str:
     return _SENTENCES.get(rule, words(rule))
 
 
-def time_left(released_at: datetime | None, now: datetime) -> str:
-    """Return how long somebody can still decide: whole days, or hours on the last one."""
-    if released_at is None:
-        return "14 days"
-    left = max(released_at - now, timedelta(0))
-    return counted(left.days, "day") if left.days else counted(left // timedelta(hours=1), "hour")
-
-
-def presence(allowed: AllowedRow, group: GroupRow) -> str:
+def presence(allowed: AllowedInForce, group: GroupRow) -> str:
     """Return whether the views of a sender who is allowed on a group's day can be among its events."""
     entry = allowed.entry
     if group.rule in entry.reasons:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Protocol
 
+from ingestion.contract.allowed_traffic import AllowedInForce
 from ingestion.contract.requests import RequestKey
 from ingestion.contract.traffic_reasons import InvalidClass
 from serving_layer.portal.traffic_records import (
-    AllowedRow,
     DecidedRow,
     GroupDetail,
     GroupRow,
@@ -32,7 +32,7 @@ class GroupReviews(Protocol):
     def decided(self) -> Sequence[DecidedRow]:
         """Return the newest decisions, at most 50."""
 
-    def allowed(self) -> Sequence[AllowedRow]:
+    def allowed(self) -> Sequence[AllowedInForce]:
         """Return the allow-lists of all policies of traffic in force, the oldest policy first."""
 
     def decide(self, name: str, outcome: str, actor: str, reason: str) -> None:

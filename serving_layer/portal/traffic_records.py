@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from ingestion.contract.allowed_traffic import AllowedTraffic
+from ingestion.contract.allowed_traffic import AllowedInForce
 from ingestion.contract.traffic_evidence import GroupEvidence
 from ingestion.contract.traffic_reasons import InvalidClass
 
@@ -47,23 +47,6 @@ class DecidedRow:
 
 
 @dataclass(frozen=True)
-class AllowedRow:
-    """A sender whom two people allowed, as an entry of a policy of traffic."""
-
-    policy_version: int
-    entry: AllowedTraffic
-    first_on: date
-    end_on: date
-    """The first event day that it does not hold for any more."""
-    proposed_by: str
-    approved_by: str
-
-    def holds_on(self, day: date) -> bool:
-        """Return whether the views of an event day are judged by it."""
-        return self.first_on <= day < self.end_on
-
-
-@dataclass(frozen=True)
 class GroupDetail:
     """A group with what a person looks at before they decide."""
 
@@ -75,7 +58,7 @@ class GroupDetail:
     """What was decided about groups of the same payee, the newest first."""
     appeals: "tuple[TrafficAppealRow, ...]" = ()
     """What the payee objects to in the class of the reason on the day."""
-    allowed: tuple[AllowedRow, ...] = ()
+    allowed: tuple[AllowedInForce, ...] = ()
     """Whom the policy that judged it allows on its day."""
 
 

@@ -26,7 +26,7 @@ from billing.terms.catalogue import Catalogue, Payee
 from billing.terms.postgres_catalogue import PostgresCatalogueStore
 from billing.terms.postgres_policies import PostgresPolicies
 from faults.postgres_database import administer
-from ingestion.contract.allowed_traffic import AllowedKind, AllowedTraffic
+from ingestion.contract.allowed_traffic import AllowedInForce, AllowedKind, AllowedTraffic
 from ingestion.contract.day_traffic import TrafficOutcome
 from ingestion.contract.traffic_evidence import GroupEvidence
 from ingestion.contract.traffic_groups import ReviewedGroup, TrafficDecision, TrafficGroup, WaitingViews
@@ -39,7 +39,6 @@ from jobs.wiring.postgres_logins import ROLES
 from serving_layer.access.access import Caller, Scope
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.ports import RefusedActionError
-from serving_layer.portal.traffic_records import AllowedRow
 from tests.billing_fakes import card_of, catalogue_of, contracts_of, published
 from tests.billing_postgres import own_database, put_in_force
 from tests.integration.test_traffic_decisions import GROUP, NAME, NINE_VERSIONS
@@ -237,7 +236,7 @@ def test_the_login_of_the_api_shows_whom_the_policy_of_a_day_allows(scene: Scene
     make_checkpoint(PostgresJournal(connect), create_key(tmp_path / "key"), day=in_days(0), today=in_days(0))
     assert scene.reviews.allowed() == [], "nobody has approved them"
     put_in_force(scene.url)
-    row = AllowedRow(1, school, first_on, next_on, "pia", "second person")
+    row = AllowedInForce(1, school, first_on, next_on, "pia", "second person")
     assert scene.reviews.allowed() == [row]
     assert "network 192.0.2.0/24 lockstep" in text(scene.client.get("/portal/traffic").text)
     days = [in_days(days) for days in (2, 3, 9, 10)]

@@ -8,8 +8,9 @@ from urllib.parse import quote
 import pytest
 from starlette.testclient import TestClient
 
+from ingestion.contract.traffic_groups import time_left
 from ingestion.contract.unavailable import Part
-from serving_layer.portal.http_traffic_pages import presence, time_left
+from serving_layer.portal.http_traffic_pages import presence
 from tests.portal_fakes import FakePorts
 from tests.portal_traffic_fakes import EVENT, NEW, ODD, allowed_row
 from tests.unit.test_portal_finance_pages import text

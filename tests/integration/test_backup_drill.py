@@ -152,7 +152,7 @@ def test_everything_is_destroyed_after_a_later_payout_and_comes_back(platform: P
         again = platform.do("batch", "run")
     assert (again["version"], again["archived_count"], again["verdicts"]["counted"]) == (2, 7, 207)
     assert "payouts wait; a second person releases them" in platform.refused(*CREATE, "--actor", "eve")
-    debit = entry("-20.00", detail(payment), day=str(TODAY))
+    debit = entry("-20.00", detail(payment), day=str(datetime.now(UTC).date()))
     (platform.folder / "camt.xml").write_text(report(statement([debit], of=balances("100.00", "80.00"))))
     platform.batch.run_warm("billing", "payouts", "import", "--file", str(platform.folder / "camt.xml"), *WHO[:2])
     release = ("billing", "payouts", "release", "--actor", "max", "--reason", "ann's payment is held back")

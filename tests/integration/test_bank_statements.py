@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,6 @@ from tests import status_reports
 from tests.account_reports import balances, detail, entry, report, statement
 from tests.payout_office import payable_books
 
-DAY = (datetime.now(UTC).date() + timedelta(days=1)).isoformat()
-
 
 @dataclass
 class Office:
@@ -27,6 +25,8 @@ class Office:
     url: str
     folder: Path
     shown: Callable[[], tuple[str, str]]
+    execution_on: date
+    """The day after the file was made."""
     batch_id: str = ""
     items: dict[str, str] = None  # type: ignore[assignment]
 
@@ -62,8 +62,9 @@ def office(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Iterator[Office]:
     with payable_books(postgres_url, monkeypatch) as url:
-        office = Office(url, tmp_path, lambda: tuple(capsys.readouterr()))  # type: ignore[arg-type, return-value]
-        create = ("payouts", "create", "--currency", "EUR", "--execution-on", DAY, "--actor", "eve")
+        tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+        office = Office(url, tmp_path, lambda: tuple(capsys.readouterr()), tomorrow)  # type: ignore[arg-type, return-value]
+        create = ("payouts", "create", "--currency", "EUR", "--execution-on", str(tomorrow), "--actor", "eve")
         office.batch_id = office.command(*create)[1]["batch_id"]
         office.command("payouts", "approve", "--batch", office.batch_id, "--actor", "max")
         office.command("payouts", "file", "--batch", office.batch_id, "--out", str(tmp_path / "out.xml"))
@@ -107,8 +108,7 @@ def test_a_return_makes_the_amount_owed_again_and_its_fee_is_the_platforms(offic
 
 
 def test_a_payment_leaves_the_account_and_comes_back_on_the_days_that_the_bank_booked(office: Office) -> None:
-    today = datetime.now(UTC).date()
-    days = {"payout_settled": today, "payout_returned": today + timedelta(days=1)}
+    days = {"payout_settled": office.execution_on - timedelta(days=1), "payout_returned": office.execution_on}
     debit = entry("-25.00", detail(office.items["ann"]), day=days["payout_settled"].isoformat())
     back = entry("25.00", detail(office.items["ann"]), reference="R2", day=days["payout_returned"].isoformat())
     assert office.import_(report(statement([debit, back])))[0] == ExitCode.OK
@@ -168,7 +168,7 @@ def test_one_batch_is_reconciled_with_its_own_movements(office: Office) -> None:
     assert office.import_(report(statement(movements)))[0] == ExitCode.DIFFERENCE
     rows = f"item_id,outcome,amount,currency\n{office.items['ann']},settled,25.00,EUR\n"
     assert office.import_(rows, "answer.csv")[1]["settled"] == 1
-    create = ("payouts", "create", "--currency", "EUR", "--execution-on", DAY, "--actor", "eve")
+    create = ("payouts", "create", "--currency", "EUR", "--execution-on", str(office.execution_on), "--actor", "eve")
     second = office.command(*create)[1]["batch_id"]
     code, shown, _ = office.command("payouts", "reconcile", "--batch", second)
     assert (code, shown) == (ExitCode.OK, {"differences": [], "unbooked_count": 0})

@@ -294,9 +294,7 @@ def test_the_wrong_bundle_for_a_reader_is_refused_in_one_sentence(
 def test_a_bundle_of_an_earlier_release_is_for_nobody_by_name(tmp_path: Path) -> None:
     """It has every record, the thresholds of traffic among them, and is checked as before."""
     key, month = create_key(tmp_path / "key"), random_month(4)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.bundle_makers.is_for_payees", lambda _: True)
-        month.write(tmp_path / "bundle", signed(month.records, key, len(month.records)))
+    month.write(tmp_path / "bundle", signed(month.records, key, len(month.records)), lambda _: True)
     (tmp_path / "key.pub").write_text(key.public_key)
     assert verified(tmp_path / "bundle") == 1, "a payee's bundle with thresholds"
     change_manifest(tmp_path / "bundle", format="viewledger-bundle/3")

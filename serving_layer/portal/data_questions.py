@@ -74,6 +74,19 @@ def questions(asked: AskedSpan) -> Mapping[str, str]:
     }
 
 
+def named_views(asked: AskedSpan) -> Mapping[str, str]:
+    """Return the name of each filter whose values only settled views know → SQL for one of these views, of any day."""
+    wanted = {
+        "device": ("reporting.days", "device", asked.device),
+        "channel": ("reporting.channel_days", "payee_id", asked.channel),
+    }
+    return {
+        name: f"SELECT event_day\nFROM {view}\nWHERE {column} = {quoted(value)}\nLIMIT 1"
+        for name, (view, column, value) in wanted.items()
+        if value
+    }
+
+
 COLUMNS = {
     "days": ("event_day", "views", "billable_views", "watched_seconds"),
     "shares": ("event_day", "counted", "invalid", "under_review"),

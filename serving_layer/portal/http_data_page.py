@@ -13,7 +13,7 @@ from ingestion.contract.countries import UNKNOWN_COUNTRY, country_of
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.portal.data_ports import DataAnswers, DataVersion
-from serving_layer.portal.data_questions import COLUMNS, AskedSpan, CalendarSpan, questions
+from serving_layer.portal.data_questions import COLUMNS, AskedSpan, CalendarSpan, named_views, questions
 from serving_layer.portal.formatting import machine
 from serving_layer.portal.http_files import csv_of, download
 from serving_layer.portal.http_visit import Portal, Visit, page_route
@@ -82,7 +82,7 @@ def data_routes(portal: Portal) -> list[GuardedRoute]:
 
 
 async def _data(visit: Visit) -> Response:
-    asked = _asked(visit)
+    asked = await _asked(visit)
     if isinstance(asked, Response):
         return asked
     sql = questions(asked)
@@ -126,7 +126,7 @@ async def _csv(visit: Visit) -> Response:
     name = visit.request.path_params["question"]
     if name not in COLUMNS:
         return visit.not_found()
-    asked = _asked(visit)
+    asked = await _asked(visit)
     if isinstance(asked, Response):
         return asked
     found = await visit.ask(None, visit.portal.data.answers, {name: questions(asked)[name]})
@@ -141,7 +141,7 @@ async def _csv(visit: Visit) -> Response:
     )
 
 
-def _asked(visit: Visit) -> AskedSpan | Response:
+async def _asked(visit: Visit) -> AskedSpan | Response:
     """Return what the address asks for; without a day the span that the version is settled until."""
     query = visit.request.query_params
     name, text = query.get("span", CalendarSpan.MONTH.value), query.get("on", "")
@@ -162,7 +162,26 @@ def _asked(visit: Visit) -> AskedSpan | Response:
         return visit.problem(422, "No such day", f"`on` is a day such as 2026-11-20; {text[:40]!r} is none.")
     if not FIRST_DAY <= day <= LAST_DAY:
         return visit.problem(422, "No such day", f"`on` is a day from {FIRST_DAY} to {LAST_DAY}; {day} is not.")
-    return AskedSpan(CalendarSpan(name), CalendarSpan(name).start(day), **filters)
+    asked = AskedSpan(CalendarSpan(name), CalendarSpan(name).start(day), **filters)
+    return await _refused_name(visit, asked) or asked
+
+
+KNOWN_NAMES = {
+    "device": "`device` is a kind of device as a player sent it, such as tv",
+    "channel": "`channel` is the id of a payee with settled views",
+}
+"""Filter → what it takes, where only settled views say which values there are."""
+
+
+async def _refused_name(visit: Visit, asked: AskedSpan) -> Response | None:
+    """Return the page that refuses a device or channel of which no view was ever settled."""
+    named = named_views(asked)
+    found = await visit.ask(NOTHING, visit.portal.data.answers, named) if named else NOTHING
+    for name, rows in found.rows.items():
+        if not rows:
+            sentence = f"{KNOWN_NAMES[name]}; no settled view has {getattr(asked, name)!r}."
+            return visit.problem(422, f"No such {name}", sentence)
+    return None
 
 
 def _is_over(asked: AskedSpan, version: DataVersion | None) -> bool:

@@ -111,6 +111,21 @@ def test_a_country_is_taken_as_events_may_name_it(client: TestClient) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("device=fridg", "as a player sent it, such as tv; no settled view has &#39;fridg&#39;."),
+        ("channel=anna", "is the id of a payee with settled views; no settled view has &#39;anna&#39;."),
+        ("device=tv&channel=it's", "is the id of a payee with settled views; no settled view has &#34;it&#39;s&#34;."),
+    ],
+)
+def test_a_device_or_channel_that_no_view_has_is_refused(client: TestClient, query: str, sentence: str) -> None:
+    for path in ("/portal/data", "/portal/data/days.csv"):
+        refused = client.get(f"{path}?{query}")
+        assert (refused.status_code, sentence in text(refused.text)) == (422, True), refused.text
+    assert client.get("/portal/data?device=tv&channel=ann").status_code == 200
+
+
 def test_a_day_beyond_the_calendar_is_told_what_is_allowed(client: TestClient) -> None:
     assert "from 1970-02-01 to 9000-01-01; 9999-12-31 is not" in text(client.get("/portal/data?on=9999-12-31").text)
     assert "such as 2026-11-20; &#39;2026-13-01&#39; is none" in text(client.get("/portal/data?on=2026-13-01").text)
@@ -126,6 +141,7 @@ def test_without_postgres_a_file_is_not_an_empty_one(client: TestClient, ports: 
     ports.away.add(Part.POSTGRES)
     assert client.get("/portal/data/days.csv").status_code == 503
     assert client.get("/portal/data").status_code == 200
+    assert client.get("/portal/data?device=fridg").status_code == 200
     assert client.get("/portal/data/everything.csv").status_code == 404
 
 

@@ -17,6 +17,12 @@ Value = TypeVar("Value")
 IN_A_FILE = "_FILE"
 """Behind the name of a secret setting: the file that holds the value, as orchestrators mount secrets."""
 
+UNSET_REMEDY = (
+    "set it, or start a local stack, since none is running that sets it: ./viewledger up, or "
+    "./viewledger demo --keep for one with data"
+)
+"""What to do about a setting without a value: a running stack completes the environment of every command."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Setting(ABC, Generic[Value]):
@@ -56,8 +62,7 @@ class Setting(ABC, Generic[Value]):
         if value is None:
             value = self.default
         if value is None:
-            remedy = "set it (./viewledger up sets those of the local stack)"
-            raise CommandError(f"{self.name} is not set; {remedy}", ExitCode.BAD_INPUT)
+            raise CommandError(f"{self.name} is not set; {UNSET_REMEDY}", ExitCode.BAD_INPUT)
         return value
 
     def read_if_set(self, environ: Mapping[str, str]) -> Value | None:

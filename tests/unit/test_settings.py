@@ -99,7 +99,10 @@ def test_each_kind_refuses_what_it_does_not_allow_and_says_what_it_allows(settin
 
 
 def test_a_missing_setting_is_named_with_a_remedy() -> None:
-    with pytest.raises(CommandError, match=r"^VIEWLEDGER_REDIS_URL is not set; .*viewledger up"):
+    with pytest.raises(
+        CommandError,
+        match=r"^VIEWLEDGER_REDIS_URL is not set; set it, .* none is running .*viewledger up, .*demo --keep",
+    ):
         servers.REDIS_URL.read({})
 
 

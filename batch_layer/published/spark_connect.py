@@ -31,8 +31,14 @@ GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.Sta
 
 EXPIRED = "a version that this statement reads is no longer kept; viewledger.versions() and GET /versions list all"
 LOST = "a file that this statement reads is gone: its version expired meanwhile, or ./viewledger reconcile names it"
+UNANSWERED = "the SQL server could not answer this statement, and did not say why; its log does"
 _NO_SNAPSHOT = "Cannot find snapshot with ID"
 """Iceberg's own words about an instant at which an expired version was in force."""
+_STOPPING = (
+    *("SparkContext was shut down", "SparkContext has been shut", "stopped SparkContext"),
+    *("java.lang.InterruptedException", "RESTException) Error occurred while processing"),
+)
+"""Spark's own words while the SQL server stops: Spark, the threads of statements, or the catalogue beside it."""
 
 
 class PublishedTables:
@@ -120,7 +126,7 @@ class PublishedTables:
                 raise ForbiddenError(str(cause.details())) from error
             if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise QueryError(str(cause.details())) from error
-            if code in GONE:
+            if code in GONE or any(sign in str(error) for sign in _STOPPING):
                 raise self._gone() from error
             if "ServiceFailureException" in str(error) or (part := part_away(str(error))):
                 named = PART_NAMES[part or Part.POSTGRES]
@@ -129,7 +135,7 @@ class PublishedTables:
                 raise QueryError(EXPIRED) from error
             if is_lost(str(error)):
                 raise QueryError(LOST) from error
-            raise QueryError(one_sentence(str(error))) from error
+            raise QueryError(one_sentence(str(error)) or UNANSWERED) from error
         except grpc.RpcError as error:
             raise self._gone() from error
 

@@ -126,7 +126,7 @@ class Maker:
             "user_id": f"viewer-{viewer}",
             "session_id": f"session-{viewer}-{happened_at:%j}",
             "timestamp": happened_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "view_duration": self.rng.randint(30, 600),
+            "view_duration": SHORT_VIDEO_SECONDS if video_id in self.short_videos else self.rng.randint(30, 600),
             "revenue_eligible": True,
             "quality": self.rng.choice(("1080p", "720p", "480p")),
             "referrer": "https://example.com/watch",
@@ -171,13 +171,17 @@ class Maker:
             self.expect(phase, "rejected")
 
     def plain_view(self, phase: int, video_id: str, happened_at: datetime) -> dict[str, Any]:
-        """Send a view that counts; some are short, some not eligible, some the owner's own."""
+        """Send a view that counts; some leave early, some are not eligible, some the owner's own.
+
+        Who leaves at 20 to 29 seconds has seen too little of a long video; the whole of a short one is enough.
+        """
         event = self.event(video_id, happened_at)
         billable = True
         draw = self.rng.random()
         if draw < 0.08:
-            event["view_duration"] = self.rng.randint(SHORT_VIDEO_SECONDS, 29)
-            billable = video_id in self.short_videos
+            fewest, most = (3, SHORT_VIDEO_SECONDS - 1) if video_id in self.short_videos else (SHORT_VIDEO_SECONDS, 29)
+            event["view_duration"] = self.rng.randint(fewest, most)
+            billable = False
         elif draw < 0.13:
             event["revenue_eligible"] = billable = False
         elif draw < 0.131:

@@ -67,7 +67,7 @@ def _repeats(maker: Maker, sent: dict[int, list[dict[str, Any]]], plain_count: i
         maker.expect(again_in, "duplicate")
     videos = sorted(maker.channel_of)
     for index, event in enumerate(rng.sample(sent[1], int(plain_count * SHARES["conflict"]))):
-        changed = {**event, "view_duration": event["view_duration"] + 1}
+        changed = {**event, "view_duration": event["view_duration"] - 1}
         if index % 20 == 0:
             changed["video_id"] = rng.choice(videos)
         maker.send(2, changed, changed["video_id"])

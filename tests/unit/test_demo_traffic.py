@@ -93,6 +93,15 @@ def test_the_truth_of_the_demo_is_what_the_rules_say_of_its_messages(environment
         assert family.paid == 0 if family.is_attack else family.under_review == family.invalid == 0
 
 
+def test_nobody_watches_more_of_a_video_than_there_is() -> None:
+    traffic = make_sample_traffic(NOW, event_count=6_000, seed=7)
+    assert len(traffic.short_videos) > 100
+    sent = [each for messages in traffic.messages.values() for each in messages if isinstance(each.event, dict)]
+    seconds = [each.event["view_duration"] for each in sent if each.event["video_id"] in traffic.short_videos]
+    assert max(seconds) == SHORT_VIDEO_SECONDS
+    assert any(0 < each < SHORT_VIDEO_SECONDS - 1 for each in seconds), "some leave early"
+
+
 def judged_traffic(log: Sequence[Received], values: Sequence[bytes], traffic: Traffic) -> JudgedTraffic:
     """Let the plain model of the day rules judge every day of the log."""
     by_day: defaultdict[date, list[DayEvent]] = defaultdict(list)

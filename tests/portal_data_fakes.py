@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from ingestion.contract.unavailable import Part, UnavailableError
@@ -16,7 +17,12 @@ def views_on(day: date) -> int:
     return 40_000 + 900 * (day - FIRST).days - (12_000 if day.weekday() == 6 else 0)
 
 
-DAYS = [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days + 1)]
+def before(day: date) -> date:
+    """The same day of October."""
+    return day.replace(month=10)
+
+
+DAYS = [date(2026, 11, 1) + timedelta(days=number) for number in range(LAST.day)]
 _VIDEOS = [
     ("-walk_01", "A walk <b>by the sea</b>", 310_400, 260_000, 12_300),
     ("-walk_02", "=1+1 street food", 190_000, 155_000, 64_000),
@@ -24,8 +30,20 @@ _VIDEOS = [
 ]
 _CHANNELS = [("ann", "Ann's <b>walks</b>", 800_000, 640_000, 70_100), ("bob", "", 440_000, 300_000, -9_000)]
 ANSWERS: Mapping[str, list[tuple[Any, ...]]] = {
-    "days": [(day, views_on(day), views_on(day) * 4 // 5, views_on(day) * 95) for day in DAYS],
-    "shares": [(day, views_on(day), views_on(day) // 25, 350 if day.day == 18 else None) for day in DAYS],
+    "days": [
+        (day, views_on(day), views_on(day) * 4 // 5, views_on(before(day)), views_on(before(day)) * 4 // 5)
+        for day in DAYS
+    ],
+    "watch_time": [
+        (day, views_on(day) * 95, Decimal("95.000"), None if before(day) == FIRST else views_on(before(day)) * 90)
+        for day in DAYS
+    ],
+    "shares": [
+        (day, views_on(day), views_on(day) // 25, Decimal("3.85"), 350, Decimal("0.44"))
+        if day.day == 18
+        else (day, views_on(day), views_on(day) // 25, Decimal("3.85"), None, None)
+        for day in DAYS
+    ],
     "countries": [("DE", 700_000, 560_000, 610_000), ("US", 410_000, 300_000, 450_000), ("ZZ", 9_000, 0, 0)],
     "devices": [("mobile", 900_000, 700_000, 810_000), ("tv", 219_000, 160_000, 250_000)],
     "top_videos": _VIDEOS,

@@ -45,15 +45,39 @@ class AskedSpan:
         return bool(self.country or self.device or self.channel)
 
 
-_SUMS = "sum(views)::bigint AS views, sum(billable_views)::bigint AS billable_views"
+_BY_DAY = """\
+WITH sums AS (
+    SELECT event_day, sum(views)::bigint AS views, sum(billable_views)::bigint AS billable_views,
+           sum(watched_seconds)::bigint AS watched_seconds
+    FROM {source}
+    GROUP BY event_day
+)
+SELECT DATE '{start_on}' + place AS event_day,
+       {columns}
+FROM generate_series(0, (SELECT max(event_day) - DATE '{start_on}' FROM sums)) AS place
+LEFT JOIN sums d ON d.event_day = DATE '{start_on}' + place
+LEFT JOIN sums b ON b.event_day = DATE '{before_on}' + place AND b.event_day < DATE '{start_on}'
+ORDER BY event_day"""
+"""A row for each day of the span up to the last one with a view (d), beside the same day of the span before (b)."""
+
+_VIEWS = """\
+coalesce(d.views, 0) AS views, coalesce(d.billable_views, 0) AS billable_views,
+       CASE WHEN place < {days_before} THEN coalesce(b.views, 0) END AS views_before,
+       CASE WHEN place < {days_before} THEN coalesce(b.billable_views, 0) END AS billable_views_before"""
+"""Null: the span before has fewer days."""
+
+_SECONDS = """\
+d.watched_seconds, round(d.watched_seconds::numeric / nullif(d.views, 0), 3) AS average_view_duration,
+       b.watched_seconds AS watched_seconds_before"""
+"""Null: the day has no view, or its seconds are not summed."""
 
 _SHARES = """\
-SELECT event_day, coalesce(counted, 0) AS counted, coalesce(invalid, 0) AS invalid,
-       r.events AS under_review
-FROM (SELECT event_day, (sum(events) FILTER (WHERE verdict = 'counted'))::bigint AS counted,
-             (sum(events) FILTER (WHERE verdict = 'invalid_traffic'))::bigint AS invalid
+SELECT event_day, counted, invalid, round(100.0 * invalid / nullif(counted + invalid, 0), 2) AS invalid_percent,
+       r.events AS under_review, round(100.0 * r.events / nullif(counted, 0), 2) AS under_review_percent
+FROM (SELECT event_day, coalesce(sum(events) FILTER (WHERE verdict = 'counted'), 0)::bigint AS counted,
+             coalesce(sum(events) FILTER (WHERE verdict = 'invalid_traffic'), 0)::bigint AS invalid
       FROM reporting.tally
-      WHERE {days}
+      WHERE event_day >= DATE '{start_on}' AND event_day < DATE '{end_on}'
       GROUP BY event_day) AS t
 LEFT JOIN reporting.under_review r USING (event_day)
 ORDER BY event_day"""
@@ -62,9 +86,9 @@ ORDER BY event_day"""
 def questions(asked: AskedSpan) -> Mapping[str, str]:
     """Return the name of each question → its SQL. No parameter is left open: the text can be copied and run."""
     return {
-        "days": f"SELECT event_day, {_SUMS},\n       sum(watched_seconds)::bigint AS watched_seconds\n"
-        f"FROM {_source(asked)}\nGROUP BY event_day\nORDER BY event_day",
-        "shares": _SHARES.format(days=_days(asked)),
+        "days": _by_day(asked, _VIEWS.format(days_before=(asked.start_on - asked.before_on).days)),
+        "watch_time": _by_day(asked, _SECONDS),
+        "shares": _SHARES.format(start_on=asked.start_on, end_on=asked.end_on),
         "countries": _groups(asked, "country"),
         "devices": _groups(asked, "device"),
         "top_videos": _ranking(asked, "video", "views"),
@@ -88,8 +112,9 @@ def named_views(asked: AskedSpan) -> Mapping[str, str]:
 
 
 COLUMNS = {
-    "days": ("event_day", "views", "billable_views", "watched_seconds"),
-    "shares": ("event_day", "counted", "invalid", "under_review"),
+    "days": ("event_day", "views", "billable_views", "views_before", "billable_views_before"),
+    "watch_time": ("event_day", "watched_seconds", "average_view_duration", "watched_seconds_before"),
+    "shares": ("event_day", "counted", "invalid", "invalid_percent", "under_review", "under_review_percent"),
     "countries": ("country", "views", "billable_views", "views_before"),
     "devices": ("device", "views", "billable_views", "views_before"),
     **dict.fromkeys(("top_videos", "rising_videos"), ("video_id", "title", "views", "billable_views", "rise")),
@@ -120,6 +145,10 @@ def _source(asked: AskedSpan, by: str = "") -> str:
     of_channel = f" AND payee_id = {quoted(asked.channel)}" if asked.channel else ""
     view = "reporting.channel_days" if asked.channel else "reporting.days"
     return f"{view}\nWHERE {_days(asked)}{of_channel}{conditions}"
+
+
+def _by_day(asked: AskedSpan, columns: str) -> str:
+    return _BY_DAY.format(source=_source(asked), start_on=asked.start_on, before_on=asked.before_on, columns=columns)
 
 
 def _groups(asked: AskedSpan, by: str) -> str:

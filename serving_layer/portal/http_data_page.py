@@ -1,10 +1,10 @@
 """The data page: the platform's views, watch time, shares and rankings in a week or month, each with SQL and CSV."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
+from decimal import Decimal
 from functools import partial
-from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -31,14 +31,19 @@ class DayRow:
     day: date
     views: int
     billable_views: int
-    watched_seconds: int | None
     views_before: int | None
-    """None: the span before has fewer days."""
+    """None, as below: the span before has fewer days."""
+    billable_views_before: int | None
 
-    @property
-    def average_view_duration(self) -> float | None:
-        """Return the seconds of an average view; None without views, or if they are not summed."""
-        return None if self.watched_seconds is None or not self.views else self.watched_seconds / self.views
+
+@dataclass(frozen=True)
+class WatchRow:
+    """What was watched on a day; None: it has no view, or its seconds are not summed."""
+
+    day: date
+    watched_seconds: int | None
+    average_view_duration: Decimal | None
+    watched_seconds_before: int | None
 
 
 @dataclass(frozen=True)
@@ -52,24 +57,17 @@ class Totals:
 
 @dataclass(frozen=True)
 class ShareRow:
-    """Which part of a day is invalid or under review; None without any event."""
+    """Which part of a day is invalid or under review; percents are None without any event."""
 
     day: date
     counted: int
     invalid: int
+    invalid_percent: Decimal | None
+    """Of the events of viewers and robots together, those that no viewer made."""
     under_review: int | None
     """As the last night listed them; None: it listed none of the day, or there was no night yet."""
-
-    @property
-    def invalid_percent(self) -> float | None:
-        """Return the part of the events of viewers and robots together that no viewer made."""
-        whole = self.counted + self.invalid
-        return round(100 * self.invalid / whole, 2) if whole else None
-
-    @property
-    def review_percent(self) -> float | None:
-        """Return the part of the counted views that wait for a person."""
-        return round(100 * self.under_review / self.counted, 2) if self.counted and self.under_review else None
+    review_percent: Decimal | None
+    """Of the counted views, those that wait for a person."""
 
 
 FIRST_DAY, LAST_DAY = date(1970, 2, 1), date(9000, 1, 1)
@@ -87,10 +85,8 @@ async def _data(visit: Visit) -> Response:
         return asked
     sql = questions(asked)
     found = await visit.ask(NOTHING, visit.portal.data.answers, sql)
-    days = [row for row in found.rows.get("days", ()) if row[0] >= asked.start_on]
-    before = [row for row in found.rows.get("days", ()) if row[0] < asked.start_on]
-    shown = day_rows(asked, days, before)
-    shares = [ShareRow(*row) for row in found.rows.get("shares", ()) if row[0] >= asked.start_on]
+    days = [DayRow(*row) for row in found.rows.get("days", ())]
+    watched = [WatchRow(*row) for row in found.rows.get("watch_time", ())]
     query = {"span": asked.span.value, "on": asked.start_on.isoformat()}
     filters = {name: getattr(asked, name) for name in FILTERS}
     return visit.page(
@@ -99,10 +95,19 @@ async def _data(visit: Visit) -> Response:
         sql=sql,
         found=found,
         is_over=_is_over(asked, found.version),
-        days=shown,
-        now=totals(days),
-        before=totals([row for row in before if (row[0] - asked.before_on).days < len(shown)]),
-        shares=shares,
+        days=days,
+        watched=watched,
+        now=Totals(
+            sum(each.views for each in days),
+            sum(each.billable_views for each in days),
+            known_sum(each.watched_seconds for each in watched),
+        ),
+        before=Totals(
+            sum(each.views_before or 0 for each in days),
+            sum(each.billable_views_before or 0 for each in days),
+            known_sum(each.watched_seconds_before for each in watched),
+        ),
+        shares=[ShareRow(*row) for row in found.rows.get("shares", ())],
         countries=found.rows.get("countries", ()),
         devices=found.rows.get("devices", ()),
         rankings=[(name, found.rows.get(name, ())) for name in RANKINGS],
@@ -195,23 +200,7 @@ def _settled_day(visit: Visit) -> date:
     return version.settled_until.date() if version and version.settled_until else visit.portal.now().date()
 
 
-def day_rows(asked: AskedSpan, days: Sequence[tuple[Any, ...]], before: Sequence[tuple[Any, ...]]) -> list[DayRow]:
-    """Return a row for each day of the span up to the last one with a view; nothing without any view."""
-    if not days:
-        return []
-    found: Mapping[date, tuple[Any, ...]] = {row[0]: row for row in days}
-    earlier = {(row[0] - asked.before_on).days: row[1] for row in before}
-    before_count = (asked.start_on - asked.before_on).days
-    rows = []
-    for number in range((max(found) - asked.start_on).days + 1):
-        day = asked.start_on + timedelta(days=number)
-        _, views, billable_views, seconds = found.get(day, (day, 0, 0, 0))
-        then = earlier.get(number, 0) if number < before_count else None
-        rows.append(DayRow(day, views, billable_views, seconds, then))
-    return rows
-
-
-def totals(days: Sequence[tuple[Any, ...]]) -> Totals:
-    """Return the sums of some days; seconds are unknown where no day has any."""
-    seconds = [row[3] for row in days if row[3] is not None]
-    return Totals(sum(row[1] for row in days), sum(row[2] for row in days), sum(seconds) if seconds else None)
+def known_sum(seconds: Iterable[int | None]) -> int | None:
+    """Return the sum of what is known; None if nothing is."""
+    known = [each for each in seconds if each is not None]
+    return sum(known) if known else None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 from itertools import product
 from typing import Any
@@ -129,6 +130,8 @@ def assert_answers(url: str, changes: list[DayChange]) -> None:
         for asked in (
             *(AskedSpan(CalendarSpan.MONTH, november, *filters) for filters in FILTERS),
             *(AskedSpan(CalendarSpan.WEEK, date(2026, 11, 9), *filters) for filters in FILTERS),
+            *(AskedSpan(CalendarSpan.WEEK, date(2026, 11, 23), *filters) for filters in FILTERS),
+            AskedSpan(CalendarSpan.MONTH, date(2026, 10, 1)),
         ):
             found = data.answers(questions(asked))
             assert found.version is not None
@@ -139,7 +142,8 @@ def assert_answers(url: str, changes: list[DayChange]) -> None:
                 if key[0] == asked.channel and asked.before_on <= key[1] < asked.end_on
             }
             by_day = sums_by(cells, asked, lambda day, *_: day)
-            assert list(found.rows["days"]) == [(day, *by_day[day]) for day in sorted(by_day)]
+            assert list(found.rows["days"]) == expected_days(asked, by_day)
+            assert list(found.rows["watch_time"]) == expected_watch_time(asked, by_day)
             now = {key: sums for key, sums in cells.items() if key[1] >= asked.start_on}
             by_country = partial(sums_by, asked=replace(asked, country=""), key_of=lambda _, country, device: country)
             by_device = partial(sums_by, asked=replace(asked, device=""), key_of=lambda _, country, device: device)
@@ -165,6 +169,34 @@ def assert_answers(url: str, changes: list[DayChange]) -> None:
                     cursor.execute(sql)
                     assert cursor.fetchall() == list(found.rows[name]), name
                     assert tuple(column.name for column in cursor.description or ()) == COLUMNS[name]
+
+
+def expected_days(asked: AskedSpan, by_day: Mapping[date, list[int]]) -> list[tuple[Any, ...]]:
+    """Each day of the span up to the last one with a view, beside the one in the same place of the span before."""
+    found = []
+    for day, then in days_in_pairs(asked, by_day):
+        now, earlier = by_day.get(day, [0, 0, 0]), by_day.get(then, [0, 0, 0])
+        found.append((day, *now[:2], *(earlier[:2] if then < asked.start_on else (None, None))))
+    return found
+
+
+def expected_watch_time(asked: AskedSpan, by_day: Mapping[date, list[int]]) -> list[tuple[Any, ...]]:
+    found = []
+    for day, then in days_in_pairs(asked, by_day):
+        views, _, seconds = by_day.get(day, (0, 0, None))
+        average = (
+            (Decimal(seconds) / views).quantize(Decimal("0.001"), ROUND_HALF_UP)
+            if views and seconds is not None
+            else None
+        )
+        found.append((day, seconds, average, by_day[then][2] if then < asked.start_on and then in by_day else None))
+    return found
+
+
+def days_in_pairs(asked: AskedSpan, by_day: Mapping[date, list[int]]) -> list[tuple[date, date]]:
+    last = max((day for day in by_day if day >= asked.start_on), default=asked.before_on)
+    places = range((last - asked.start_on).days + 1)
+    return [(asked.start_on + timedelta(days=each), asked.before_on + timedelta(days=each)) for each in places]
 
 
 def sums_by(

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from ingestion.contract.unavailable import Part
 from serving_layer.portal.data_questions import AskedSpan, CalendarSpan, questions, quoted
-from serving_layer.portal.http_data_page import day_rows
-from tests.portal_data_fakes import ANSWERS, views_on
+from serving_layer.portal.formatting import duration
+from tests.portal_data_fakes import ANSWERS, before, views_on
 from tests.portal_fakes import FakePorts
 from tests.unit.test_portal_finance_pages import text
 from tests.unit.test_portal_pages import signed_in
@@ -43,8 +43,7 @@ def test_the_page_begins_with_the_month_that_is_settled_last(client: TestClient)
 
 def test_a_span_is_compared_with_the_one_before(client: TestClient) -> None:
     shown = text(client.get("/portal/data").text)
-    now = sum(row[1] for row in ANSWERS["days"] if row[0] >= date(2026, 11, 1))
-    same_days = sum(row[1] for row in ANSWERS["days"] if row[0] <= date(2026, 10, 24))
+    now, same_days = (sum(row[place] for row in ANSWERS["days"]) for place in (1, 3))
     assert f"Views {now:,} +{now - same_days:,} {(now - same_days) / same_days:+.1%}".replace("%", " %") in shown
     assert f"against {same_days:,}" in shown
 
@@ -85,7 +84,7 @@ def test_nothing_says_what_will_appear_and_when(client: TestClient, ports: FakeP
 
 def test_views_that_no_night_has_listed_are_unknown(client: TestClient) -> None:
     shares = client.get("/portal/data/shares.csv?on=2026-11-18").text.splitlines()
-    assert {line.split(",")[3] for line in shares[1:]} == {"350", ""}
+    assert {line.split(",")[4] for line in shares[1:]} == {"350", ""}
     assert "a dash: it listed none of the day" in text(client.get("/portal/data").text)
 
 
@@ -165,9 +164,28 @@ def test_spans_follow_one_another(span: CalendarSpan, day: date, before: date, e
     assert (asked.before_on, asked.start_on, asked.end_on) == (before, day, end)
 
 
-def test_a_day_without_views_is_a_row_and_a_day_that_the_month_before_lacks_has_no_other() -> None:
-    asked = AskedSpan(CalendarSpan.MONTH, date(2026, 3, 1))
-    rows = day_rows(asked, [(date(2026, 3, 30), 5, 4, None)], [(date(2026, 2, 28), 7, 6, None)])
-    assert len(rows) == 30
-    assert (rows[0].views, rows[0].views_before, rows[27].views_before, rows[28].views_before) == (0, 0, 7, None)
-    assert rows[29].average_view_duration is None
+def test_each_file_has_what_the_table_beside_it_shows(client: TestClient) -> None:
+    page = client.get("/portal/data").text
+    for name, title, columns in (
+        ("days", "Views by day", ("event_day", "views", "billable_views", "views_before")),
+        ("watch_time", "Watch time by day", ("event_day", "watched_seconds", "average_view_duration")),
+        (
+            "shares",
+            "Invalid and under review",
+            ("event_day", "counted", "invalid", "invalid_percent", "under_review", "under_review_percent"),
+        ),
+    ):
+        section = page.partition(f"<h2>{title}</h2>")[2].partition("</section>")[0]
+        assert section.count('<th scope="col"') == len(columns), title
+        assert re.findall(r"/portal/data/(\w+)\.csv", section) == [name]
+        rows = list(csv.DictReader(io.StringIO(client.get(f"/portal/data/{name}.csv").text)))
+        assert tuple(rows[0])[: len(columns)] == columns
+        assert f">{rows[0]['event_day']}</th>" in section
+
+
+def test_what_the_span_before_does_not_know_is_unknown(client: TestClient) -> None:
+    (first, *rows) = csv.DictReader(io.StringIO(client.get("/portal/data/watch_time.csv").text))
+    assert (first["event_day"], first["watched_seconds_before"]) == ("2026-11-01", "")
+    seconds = sum(views_on(before(date.fromisoformat(row["event_day"]))) * 90 for row in rows)
+    assert sum(int(row["watched_seconds_before"]) for row in rows) == seconds
+    assert f"against {duration(seconds)}" in text(client.get("/portal/data").text)

@@ -85,7 +85,8 @@ def test_nothing_says_what_will_appear_and_when(client: TestClient, ports: FakeP
 def test_views_that_no_night_has_listed_are_unknown(client: TestClient) -> None:
     shares = client.get("/portal/data/shares.csv?on=2026-11-18").text.splitlines()
     assert {line.split(",")[4] for line in shares[1:]} == {"350", ""}
-    assert "a dash: it listed none of the day" in text(client.get("/portal/data").text)
+    shown = text(client.get("/portal/data").text)
+    assert "as the last billing nightly listed them; a dash: it listed none of the day" in shown
 
 
 def test_days_that_are_over_promise_no_views(client: TestClient, ports: FakePorts) -> None:

@@ -62,7 +62,7 @@ def test_a_quiet_period_still_names_what_waits_in_others(client: TestClient) -> 
     assert "Nothing waits in this period, as far as it was counted." in shown
     assert "Something waits in 2 other rows of all periods" in shown
     assert "not billed 0 – 0 0 other days – 0 – 383 0" in shown
-    assert "No estimate yet." in shown
+    assert "No estimate yet. billing nightly writes one for each open month" in shown
     assert "No statement yet. They appear here when the period is billed." in shown
 
 
@@ -100,7 +100,7 @@ def test_what_waits_is_listed_with_the_rest_counted(client: TestClient) -> None:
 
 def test_what_was_never_counted_is_not_called_none(client: TestClient) -> None:
     shown = text(client.get("/portal/finance/waiting/late-events").text)
-    assert "Not counted yet." in shown
+    assert "Not counted yet. billing nightly counts them, and they appear here when it has run." in shown
     assert "None waits" not in shown
     assert "None waits, as of version 7" in text(client.get("/portal/finance/waiting/conflicts?period=2026-09").text)
     assert client.get("/portal/finance/waiting/other").status_code == 404

@@ -108,7 +108,8 @@ def test_the_time_that_is_left_is_in_whole_days_and_on_the_last_one_in_hours(lef
 
 def test_a_group_that_no_night_has_counted_can_be_looked_at(client: TestClient) -> None:
     shown = text(client.get("/portal/traffic/group", params={"name": NEW}).text)
-    assert "Not counted yet." in shown
+    assert "Not counted yet. billing nightly counts it" in shown
+    assert "it appears here when that has run" in shown
     assert "Its views become billable." in shown
 
 

@@ -33,7 +33,7 @@ RIGHTS_FILE = "deploy/kafka/acls.sh"
 TOPIC_AUTHORIZATION_FAILED = 29
 _DISTRUST = re.compile(r"certificate verify failed: (.+?)\.? ?(?:\(_ssl|$)")
 _ALERT = re.compile(r"alert ([a-z ]+?)(?:\]| \(|$)")
-# a port for TLS may answer a client without it before it ends the connection: an alert, which is no message of Kafka's
+# a port for TLS may answer a client without it before it ends the connection: an alert, not a message of Kafka's
 _ENDED = re.compile("socket disconnected|[Cc]onnection closed|[Cc]onnection reset|Broken pipe|Invalid frame length")
 _NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNEXPECTED_EOF|HTTP_REQUEST")
 

@@ -1,4 +1,4 @@
-"""What is said of a port that something else than our Kafka listens on."""
+"""What is said of a port that something other than our Kafka listens on."""
 
 import threading
 from collections.abc import Iterator

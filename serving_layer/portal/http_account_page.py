@@ -4,7 +4,8 @@ from starlette.responses import Response
 
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
-from serving_layer.portal.http_visit import Portal, Visit, form_of, page_route, redirect, text_of
+from serving_layer.portal.http_form import form_of, text_of
+from serving_layer.portal.http_visit import Portal, Visit, page_route, redirect
 from serving_layer.portal.ports import RefusedActionError
 
 _PATH = "/portal/account"

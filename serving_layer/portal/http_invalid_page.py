@@ -16,8 +16,9 @@ from serving_layer.money.appeals import OBJECTION_LENGTH_MAX
 from serving_layer.money.idempotency import key_of, request_key
 from serving_layer.money.statements import is_shown
 from serving_layer.portal.average_view import AverageView, average_on, average_views
+from serving_layer.portal.http_form import form_of, text_of
 from serving_layer.portal.http_spans import days_of, span_of, wrong_days
-from serving_layer.portal.http_visit import Portal, Visit, form_of, page_route, redirect, text_of
+from serving_layer.portal.http_visit import Portal, Visit, page_route, redirect
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.traffic_records import ReviewedViews, TrafficAppealRow
 from serving_layer.problems.problems import ProblemError

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.access.limits_requests import REFUSED
 from serving_layer.access.sign_in import begun, safe_return_path
+from serving_layer.portal.http_form import form_of, text_of
 from serving_layer.portal.http_session import COOKIE_LENGTH_MAX, CREDENTIAL_LENGTH_MAX
 from serving_layer.portal.http_visit import (
     NOT_KEPT,
@@ -19,10 +20,8 @@ from serving_layer.portal.http_visit import (
     SECURITY_HEADERS,
     Portal,
     Visit,
-    form_of,
     redirect,
     sentence,
-    text_of,
 )
 from serving_layer.problems.problems import ProblemError
 

@@ -15,13 +15,12 @@ from serving_layer.money.statements import StatementLine, is_shown
 from serving_layer.portal.formatting import machine
 from serving_layer.portal.http_files import csv_of, download, headers_of
 from serving_layer.portal.http_finance_lists import finance_statements
+from serving_layer.portal.http_form import form_of, text_of
 from serving_layer.portal.http_visit import (
     Portal,
     Visit,
-    form_of,
     page_route,
     redirect,
-    text_of,
 )
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.records import WholeStatement

@@ -14,7 +14,8 @@ from serving_layer.access.http_access import GuardedRoute
 from serving_layer.money.appeals import OBJECTION_LENGTH_MAX
 from serving_layer.portal.evidence_charts import PLOT_HEIGHT, TOP, WIDTH, charts_of, totals_of
 from serving_layer.portal.formatting import words
-from serving_layer.portal.http_visit import Portal, Visit, form_of, page_route, redirect, text_of
+from serving_layer.portal.http_form import form_of, text_of
+from serving_layer.portal.http_visit import Portal, Visit, page_route, redirect
 from serving_layer.portal.ports import RefusedActionError
 from serving_layer.portal.traffic_records import GroupDetail, GroupRow
 

@@ -7,11 +7,10 @@ from typing import ParamSpec, TypeVar
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from ingestion.contract.printable import is_name, is_text
+from ingestion.contract.printable import is_name
 from ingestion.contract.unavailable import PART_NAMES, Part, UnavailableError
 from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
@@ -33,7 +32,6 @@ from serving_layer.portal.records import ServedTotal
 from serving_layer.portal.traffic_ports import GroupReviews, PayeeTraffic
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request import request_ids
-from serving_layer.request.parameters import is_number
 from serving_layer.routes.http_live import LiveStreams
 from serving_layer.routes.http_proofs import Proofs
 
@@ -48,7 +46,6 @@ SECURITY_HEADERS = {
 NOT_KEPT = {"Cache-Control": "no-store"}
 PAGE_COST = 2
 """The cost of a page against the limit of its sender's network; a file costs 1."""
-FORM_BYTES_MAX = 16 * 1024
 SEARCH_LENGTH_MAX = 200
 """The length of the longest name and title."""
 
@@ -255,31 +252,6 @@ def _to_sign_in(request: Request) -> Response:
     query = f"?{request.url.query}" if request.url.query else ""
     path = safe_return_path(request.url.path + query) if request.method == "GET" else BEGINNING
     return redirect("/portal/sign-in" if path == BEGINNING else f"/portal/sign-in?{urlencode({'return': path})}")
-
-
-async def form_of(visit: Visit) -> FormData | Response:
-    """Return the sent form, or the page that says why it is not accepted."""
-    length = visit.request.headers.get("content-length", "")
-    if not is_number(length) or int(length) > FORM_BYTES_MAX:
-        return visit.problem(413, "Too much text", f"A form has at most {FORM_BYTES_MAX} bytes and a Content-Length.")
-    media_type = visit.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/x-www-form-urlencoded":  # the codec of our pages; other forms may name any codec
-        return visit.problem(415, "Not a form", "This is not a form of these pages; send the form from the page.")
-    form = await visit.request.form(max_files=0, max_fields=20)
-    if visit.portal.sessions.is_foreign(visit.request):
-        return visit.problem(403, "Another site", "This form was sent by a page of another site; nothing was done.")
-    if not visit.portal.sessions.accepts(visit.request, form.get("csrf")):
-        return visit.problem(403, "This form is too old", "Open the page again and send the form from there.")
-    texts = [value for value in form.values() if isinstance(value, str) and value.strip()]
-    if not all(is_text(text, most=FORM_BYTES_MAX) for text in texts):
-        return visit.problem(422, "Not a text", "A field has a character that cannot be shown; leave it out.")
-    return form
-
-
-def text_of(form: FormData, name: str) -> str:
-    """Return a field's text without leading and trailing white space."""
-    value = form.get(name)
-    return value.strip() if isinstance(value, str) else ""
 
 
 def sentence(detail: str) -> str:

@@ -295,6 +295,28 @@ def test_a_form_that_is_too_large_is_refused(client: TestClient) -> None:
     assert answer.status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ("&text=another", "A field appears twice"),
+        ("&x" + "=1&x".join(map(str, range(30))), "at most 20 fields"),
+        ("&reason=%ff", "text in UTF-8"),
+        ("&reason=%E2%80%AE", "cannot be shown"),
+    ],
+)
+def test_a_form_that_no_page_of_ours_sends_does_nothing(
+    client: TestClient, ports: FakePorts, more: str, sentence: str
+) -> None:
+    sign_in(client, "ann")
+    csrf = form_token(client.get(f"/portal/statements/{ANNS}").text)
+    body = f"csrf={csrf}&statement_id={ANNS}&request_key=k&text=no"
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    answer = client.post("/portal/appeals", content=body + more, headers=form)
+    assert (answer.status_code, sentence in answer.text, ports.opened) == (422, True, [])
+    assert client.post("/portal/appeals", content=body, headers=form).status_code == 303
+    assert len(ports.opened) == 1
+
+
 def test_a_name_cannot_become_markup(client: TestClient) -> None:
     sign_in(client, "bob")
     page = client.get("/portal/dashboard").text

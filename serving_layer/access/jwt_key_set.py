@@ -96,7 +96,7 @@ def signing_keys(document: Mapping[str, Any]) -> dict[str | None, jwt.PyJWK]:
         if isinstance(each, dict) and each.get("use", "sig") == "sig" and each.get("kty") != "oct":
             try:
                 found[each.get("kid")] = jwt.PyJWK(each)
-            except jwt.PyJWTError:
+            except (jwt.PyJWTError, NotImplementedError, TypeError):  # the others: alg none, and a kid that is a list
                 continue
     if not found:
         raise FetchFailedError("the document holds no usable signing key")

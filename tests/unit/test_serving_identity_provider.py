@@ -1,6 +1,7 @@
 """The identity provider's keys over HTTP, and the settings of access."""
 
 import asyncio
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -113,6 +116,13 @@ def test_a_provider_that_is_away_or_silent_is_one_error_in_time(monkeypatch: pyt
 def test_a_document_without_a_public_signing_key_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(FetchFailedError):
         signing_keys(document)
+
+
+@pytest.mark.parametrize("foreign", [{"alg": "none"}, {"kid": ["a"]}, {"kid": {}}, {"crv": 5}, {"x": "é"}, {"y": "AA"}])
+def test_a_key_that_cannot_be_used_does_not_take_the_others_with_it(foreign: dict[str, Any]) -> None:
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    jwk = json.loads(ECAlgorithm.to_jwk(key))
+    assert list(signing_keys({"keys": [{**jwk, "kid": "other", **foreign}, {**jwk, "kid": "good"}]})) == ["good"]
 
 
 OIDC = {

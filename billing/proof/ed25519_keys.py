@@ -42,6 +42,8 @@ def create_key(private_file: Path) -> SigningKey:
     Raises:
         KeyRefusedError: one of the files already exists (it is never overwritten), or cannot be written.
     """
+    if not private_file.name:
+        raise KeyRefusedError(f"{private_file} is a folder; name a new file")
     public_file = private_file.with_name(private_file.name + PUBLIC_SUFFIX)
     if public_file.exists():
         raise KeyRefusedError(f"{public_file} is there already; give another name: a key is never overwritten")

@@ -5,6 +5,7 @@ import click
 from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import JSON, choice, number, option, payee
 from jobs.command_line.overview import OVERVIEW
+from jobs.command_line.values import Name
 
 ROLES = ("auditor", "creator", "finance", "operator", "reviewer")
 SCOPES = (
@@ -24,6 +25,7 @@ SCOPES = (
 KEYS_OF_AN_OWNER = 2
 KEY_DAYS_MAX = 730
 TOKEN_MINUTES_MAX = 24 * 60
+SUBJECT_CHARACTERS_MAX = 255
 
 KEYS = CommandGroup(
     "keys",
@@ -53,7 +55,13 @@ TOKEN = Command(
     OVERVIEW["token"],
     choice("--role", "what the holder may do", ROLES, required=True),
     payee("the payee that the token is bound to; creators need one"),
-    option("--subject", "who the holder is, for logs", default="developer", show_default=True),
+    option(
+        "--subject",
+        "who the holder is, for logs",
+        type=Name(SUBJECT_CHARACTERS_MAX),
+        default="developer",
+        show_default=True,
+    ),
     number("--minutes", "how long it holds", 60, most=TOKEN_MINUTES_MAX),
     JSON,
 )

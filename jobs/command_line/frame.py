@@ -13,6 +13,7 @@ import click
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
+SHOWN_MAX = 40
 NOT_SHIPPED = ("attacks", "faults")
 """Packages that are part of a checkout and not of an image."""
 
@@ -43,6 +44,9 @@ class Command(click.Command):
         """Do the work."""
         if ctx.args:
             raise click.UsageError(f"unexpected word: {ctx.args[0]!r}; leave it out", ctx)
+        for param in self.params:
+            if not isinstance(param.type, click.Path):  # the name of a file may be of any bytes
+                _refuse_bytes(ctx, param)
         return self.work()(**ctx.params)
 
     def work(self) -> Callable[..., ExitCode]:
@@ -76,6 +80,18 @@ class CommandGroup(click.Group):
     def get_short_help_str(self, limit: int = 0) -> str:
         """Return the complete help, as shown in the list of a group."""
         return _short(self)
+
+
+def _refuse_bytes(ctx: click.Context, param: click.Parameter) -> None:
+    """Refuse a value with bytes that are not UTF-8, which Python reads as half characters: no server takes them."""
+    value = ctx.params.get(param.name or "")
+    for text in value if isinstance(value, tuple) else (value,):
+        try:
+            str(text).encode()
+        except UnicodeEncodeError as error:
+            raise click.BadParameter(
+                f"is not text in UTF-8: {text[:SHOWN_MAX]!r}; give it in UTF-8", ctx, param
+            ) from error
 
 
 def _sentence(text: str) -> str:

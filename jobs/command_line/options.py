@@ -11,6 +11,7 @@ from jobs.command_line.values import (
     Currency,
     EndOfDayOrInstant,
     OneOf,
+    PathName,
     PayeeId,
     Person,
     TextValue,
@@ -48,7 +49,7 @@ def choice(name: str, text: str, words: tuple[str, ...], **settings: Any) -> cli
 
 def path(name: str, text: str, *, metavar: str = "FILE", **settings: Any) -> click.Option:
     """Return a flag that names a file or a folder; the shell completes it."""
-    return click.Option([name], type=click.Path(path_type=Path), metavar=metavar, help=text, **settings)
+    return click.Option([name], type=PathName(path_type=Path), metavar=metavar, help=text, **settings)
 
 
 def actor(text: str, *, required: bool = False, most: int = 100) -> click.Option:

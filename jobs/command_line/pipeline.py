@@ -19,7 +19,7 @@ from jobs.command_line.options import (
     reason,
 )
 from jobs.command_line.overview import OVERVIEW
-from jobs.command_line.values import BackupId, BillingPeriod, DayOrAll, Name, PartitionOffset, TextValue
+from jobs.command_line.values import BackupId, BillingPeriod, DayOrAll, Name, PartitionOffset, PathName, TextValue
 
 VIEWER_CHARACTERS_MAX = 128
 """An event names its viewer in at most as many."""
@@ -32,7 +32,7 @@ INGEST = Command(
     "jobs.commands.ingest:run",
     OVERVIEW["ingest"],
     click.Argument(
-        ["file"], type=click.Path(), metavar="FILE", help="events, one JSON object a line; - reads standard input"
+        ["file"], type=PathName(), metavar="FILE", help="events, one JSON object a line; - reads standard input"
     ),
     path("--rejects", "write every rejected line's number and reasons here"),
     number("--from-line", "begin at line N", 1, most=10**18 - 1),
@@ -121,7 +121,7 @@ RESTORE = Command(
     f"{OVERVIEW['restore']}; docs/operate/backup.md goes on from there",
     click.Option(
         ["--from", "place"],
-        type=click.Path(path_type=Path),
+        type=PathName(path_type=Path),
         metavar="PLACE",
         required=True,
         help="the folder that `backup --to` named",

@@ -7,7 +7,7 @@ import click
 from jobs.command_line.frame import Command, CommandGroup
 from jobs.command_line.options import JSON, option, path
 from jobs.command_line.overview import OVERVIEW
-from jobs.command_line.values import KeyId
+from jobs.command_line.values import KeyId, PathName
 
 RECEIPTS = CommandGroup(
     "receipts",
@@ -20,7 +20,7 @@ RECEIPTS = CommandGroup(
             ["files"],
             nargs=-1,
             required=True,
-            type=click.Path(path_type=Path),
+            type=PathName(path_type=Path),
             metavar="FILE...",
             help="the `receipt` of one answer a line, as JSON",
         ),

@@ -3,6 +3,7 @@
 A refusal is the end of a sentence that begins with the flag: the error, the value, and what to give.
 """
 
+import os
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
@@ -72,6 +73,22 @@ class BackupId(click.ParamType[str, str]):
         if re.fullmatch("[0-9]{8}T[0-9]{6}Z", value) is None:
             raise BadParameter(f"is not a backup: {value[:SHOWN_MAX]!r}; give it as 20261129T020000Z")
         return value
+
+
+class PathName(click.Path):
+    """A file or a folder of this machine, which need not exist. No name is the current folder's: scripts forget one."""
+
+    def convert(self, value: Any, param: Parameter | None, ctx: Context | None) -> Any:
+        """Return the path."""
+        if not value:
+            raise BadParameter("is empty; name a file or a folder")
+        try:
+            os.lstat(value)
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # it will be made, or what reads it refuses it
+        except OSError as error:
+            raise BadParameter(f"cannot be used: {value[:SHOWN_MAX]!r} ({error.strerror}); name another") from error
+        return super().convert(value, param, ctx)
 
 
 class OneOf(click.Choice[str]):

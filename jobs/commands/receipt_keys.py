@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from billing.file_regular import read_regular
 from ingestion.contract.printable import counted
 from ingestion.jwk_set import KeySetError
 from ingestion.jwt_receipts import key_set_with_new, receipt_keys
@@ -14,7 +15,7 @@ from jobs.local_stack.profile import write_private
 def create(*, key: Path, kid: str, as_json: bool) -> ExitCode:
     """Put a new key at the front of a file, which only its owner can read."""
     try:
-        former = receipt_keys(key.read_bytes()) if key.exists() else ()
+        former = receipt_keys(read_regular(key)) if key.exists() else ()
         write_private(key, key_set_with_new(former, kid).decode())
     except KeySetError as error:
         raise CommandError(f"{key}: {error}", ExitCode.BAD_INPUT) from error

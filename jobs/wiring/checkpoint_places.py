@@ -117,10 +117,14 @@ class WebHdfsPlace:
     """A folder on HDFS through the NameNode's HTTP port."""
 
     def __init__(self, url: str) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if not parts.hostname or not parts.port or not parts.path.strip("/"):
+        try:
+            parts = urllib.parse.urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:  # a port that is none, or half of the brackets of an IPv6 address
+            host = port = None
+        if not host or not port or not parts.path.strip("/"):
             raise CommandError(f"{url!r} is not of the form webhdfs://host:port/folder", ExitCode.BAD_INPUT)
-        self._base = f"http://{parts.hostname}:{parts.port}/webhdfs/v1{urllib.parse.quote(parts.path.rstrip('/'))}"
+        self._base = f"http://{host}:{port}/webhdfs/v1{urllib.parse.quote(parts.path.rstrip('/'))}"
         self._url = url
 
     def read(self, name: str) -> bytes | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from billing.file_regular import read_regular
 from ingestion.jwk_set import KeySetError
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
@@ -21,7 +22,7 @@ def read_key_file(setting: LocalPath, environ: Mapping[str, str], parse: Callabl
 def keys_of_file(name: str, path: Path, parse: Callable[[bytes], Keys]) -> Keys:
     """Return the keys of a file that a setting or a flag names; raise CommandError(BAD_INPUT) as above."""
     try:
-        return parse(path.read_bytes())
+        return parse(read_regular(path))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise CommandError(

@@ -55,6 +55,8 @@ def test_a_place_keeps_files_by_name(place: str) -> None:
         ("", ExitCode.BAD_INPUT, "is not a place for checkpoints"),
         ("s3://bucket", ExitCode.BAD_INPUT, "allowed: a folder"),
         ("webhdfs://host/folder", ExitCode.BAD_INPUT, "not of the form"),
+        ("webhdfs://host:port/folder", ExitCode.BAD_INPUT, "not of the form"),
+        ("webhdfs://[host:1/folder", ExitCode.BAD_INPUT, "not of the form"),
         ("webhdfs://127.0.0.1:1/folder", ExitCode.UNAVAILABLE, "does not answer"),
         ("git:/nowhere/at/all", ExitCode.UNAVAILABLE, "git clone"),
     ],

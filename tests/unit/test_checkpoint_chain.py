@@ -94,6 +94,8 @@ def test_a_private_key_is_readable_by_its_owner_only_and_never_overwritten(tmp_p
     file.chmod(0o640)
     with pytest.raises(KeyRefusedError, match="chmod 600"):
         read_key(file)
+    with pytest.raises(KeyRefusedError, match="name a new file"):
+        create_key(Path("/"))
 
 
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])

@@ -29,6 +29,7 @@ from jobs.settings.state_home import PROJECT
 from jobs.wiring.checkpoint_places import ALLOWED
 from serving_layer.access.access import GRANTS, Scope
 from serving_layer.access.api_keys import LIVE_MAX
+from serving_layer.access.claims import SUBJECT_LENGTH_MAX
 from serving_layer.access.jwt_local_issuer import LIFETIME_MAX
 from serving_layer.money.proofs import AFTER_MAX, is_statement_id
 from tests.command_lines import every_command, parsed
@@ -92,6 +93,7 @@ def test_words_that_are_declared_are_those_that_the_work_knows() -> None:
     assert tuple(sorted(GRANTS)) == access.ROLES
     assert tuple(sorted(Scope)) == access.SCOPES
     assert access.KEYS_OF_AN_OWNER == LIVE_MAX
+    assert SUBJECT_LENGTH_MAX == access.SUBJECT_CHARACTERS_MAX
     assert LIFETIME_MAX.total_seconds() / 60 == access.TOKEN_MINUTES_MAX
     assert tuple(sorted(FORMATS)) == pipeline.SQL_FORMATS
     assert tuple(sorted(states.ALLOWED["statement"].keys() - {states.OPEN} | {"superseded"})) == statements.STATES
@@ -406,6 +408,23 @@ def test_an_actor_is_the_name_of_a_person(name: str, capsys: pytest.CaptureFixtu
 def test_the_name_of_an_actor_is_kept_without_the_space_around_it() -> None:
     context = click.Context(ROOT)
     assert actor("who").type_cast_value(context, "  Eve Smith ") == "Eve Smith"
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (["traffic", "appeals", "list", "--payee", "ann\udcff"], "--payee"),
+        (["billing", "proposals", "refuse", "--proposal", "a", "--proposal", "\udcff", "--reason", "r"], "--proposal"),
+        (["keys", "revoke", "\udcff"], "KEY-ID"),
+        (["sql", "SELECT '\udcff'"], "STATEMENT"),
+    ],
+)
+def test_bytes_that_are_not_utf_8_are_refused_but_in_the_name_of_a_file(
+    line: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(line) == ExitCode.BAD_INPUT
+    assert capsys.readouterr().err.startswith(f"viewledger: {name} is not text in UTF-8: ")
+    assert parsed(["backup", "--to", "/\udcff"])[1]["to"] == Path("/\udcff")
 
 
 def test_a_path_is_a_path() -> None:

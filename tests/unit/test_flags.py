@@ -1,6 +1,7 @@
 """Values in flags are read strictly, and what is wrong gets the end of a sentence that begins with the flag."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from jobs.command_line.values import (
     Day,
     EventId,
     PartitionOffset,
+    PathName,
     PayeeId,
     StatementId,
     WholeNumber,
@@ -65,6 +67,7 @@ def test_a_day_is_read_in_one_form_only() -> None:
         (StatementId(), "0f" * 16, "0f" * 16),
         (Currency(), "EUR", "EUR"),
         (PayeeId(), "ann", "ann"),
+        (PathName(path_type=Path), "not/there", Path("not/there")),
     ],
 )
 def test_what_names_one_thing_is_read(kind: click.ParamType[Any, str], text: str, value: object) -> None:
@@ -81,6 +84,8 @@ def test_what_names_one_thing_is_read(kind: click.ParamType[Any, str], text: str
         (StatementId(), "0F" * 16, "is not a statement id: .*; give its 32 hex digits"),
         (Currency(), "eur", "is not an ISO 4217 currency: 'eur'; give one like EUR"),
         (Currency(), "XAU", "is not an ISO 4217 currency: 'XAU'"),
+        (PathName(), "", "is empty; name a file or a folder"),
+        (PathName(), "a" * 5_000, "cannot be used: 'a{40}' .*; name another"),
         (PayeeId(), "", "is not a payee's id: ''; give 1 to 128 characters"),
         (PayeeId(), "x" * 129, "is not a payee's id"),
         (BillingPeriod(), "2026-13", "cannot be read: '2026-13' is not a period: .*give a month"),

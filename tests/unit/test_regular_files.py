@@ -14,6 +14,7 @@ from jobs.cli import main
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.checkpoint_places import FolderPlace
+from jobs.wiring.key_files import keys_of_file
 
 
 @pytest.fixture
@@ -46,8 +47,11 @@ def test_a_pipe_as_key_place_or_events_ends_in_one_sentence(folder: Path, capsys
         read_key(folder / "pipe")
     with pytest.raises(CommandError, match=answer):
         FolderPlace(folder).read("pipe")
-    assert main(["ingest", str(folder / "pipe")]) == ExitCode.BAD_INPUT
-    assert answer in capsys.readouterr().err
+    with pytest.raises(CommandError, match=answer):
+        keys_of_file("--keys", folder / "pipe", bytes)
+    for line in (["ingest"], ["receipts", "keys", "create", "--kid=k", "--key"]):
+        assert main([*line, str(folder / "pipe")]) == ExitCode.BAD_INPUT
+        assert answer in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

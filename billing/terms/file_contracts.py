@@ -57,6 +57,11 @@ def _names(document: Any) -> Iterator[Problem]:
         if not is_name(contract["name"], most=100):
             text = f"{contract['name']!r} is not a name; allowed: 1 to 100 printable characters"
             yield ("contracts", index, "name"), text
+    for place, card in _cards(document):
+        for ad_type in card.get("ad_income", {}):
+            if not is_name(ad_type, most=64):
+                text = "not a type of advertisement; allowed: 1 to 64 printable characters"
+                yield (*place, "ad_income", ad_type), text
 
 
 def _countries(document: Any) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ text, and a repeated key is refused, as are aliases (a few lines of them can exp
 """
 
 import re
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from jsonschema.protocols import Validator
 
 from billing.terms.file_countries import COUNTRY_ALLOWED
 from billing.terms.file_csv import read_text, shown
+from billing.terms.nearest import nearest
 from ingestion.contract.requests import FileRefusedError
 
 Place = tuple[str | int, ...]
 BYTES_MAX = 4 * 1024 * 1024
 """The most bytes of one file; a larger one takes minutes to read."""
+KEYS_SHOWN_MAX = 10
 
 
 def read_checked(file: Path, validator: Validator) -> tuple[Any, dict[Place, int]]:
@@ -48,7 +51,7 @@ def read_checked(file: Path, validator: Validator) -> tuple[Any, dict[Place, int
         raise FileRefusedError([f"{file}: nested too deeply"]) from error
     for breach in validator.iter_errors(document):
         where = tuple(breach.absolute_path)
-        problems.append(f"line {lines.get(where, 1)}, {name_of(where)}: {_sentence(breach)}")
+        problems.append(f"line {lines.get(where, 1)}, {name_of(where)}: {_sentence(breach, where)}")
     if problems:
         raise FileRefusedError([f"{file}, {problem}" for problem in problems])
     return document, lines
@@ -136,12 +139,13 @@ def _is_date(value: Any) -> bool:
     return bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII)) and bool(date.fromisoformat(value))
 
 
-def _sentence(error: jsonschema.ValidationError) -> str:
+def _sentence(error: jsonschema.ValidationError, place: Place) -> str:
     value = repr(error.instance) if len(repr(error.instance)) <= 60 else "the value"
     match error.validator:
         case "type" if "integer" in str(error.validator_value):
             reason = "is a number with a fraction" if isinstance(error.instance, float) else "is not a whole number"
-            return f"{value} {reason}; allowed: a whole number, for money in micro-units, such as 2500000 for 2.50"
+            of_money = ", in micro-units, such as 2500000 for 2.50" if "micros" in name_of(place) else ""
+            return f"{value} {reason}; allowed: a whole number{of_money}"
         case "type":
             return f"{value} is not what belongs here; allowed: {_KINDS[str(error.validator_value)]}"
         case "minimum" | "maximum":
@@ -154,12 +158,34 @@ def _sentence(error: jsonschema.ValidationError) -> str:
             return f"{value} is not one; allowed: {_PATTERNS[str(error.validator_value)]}"
         case "minItems":
             return "the list is empty; allowed: one or more"
-        case "minProperties" | "maxProperties":
+        case "uniqueItems":
+            return f"{value} names one twice; allowed: each once"
+        case "minProperties" | "maxProperties" if place:
             return "allowed: exactly one of graduated and volume"
+        case "minProperties" | "required" | "additionalProperties":
+            return _about_keys(error)
     return str(error.message)
 
 
-_KINDS = {"object": "keys with values", "array": "a list", "string": "text"}
+def _about_keys(error: jsonschema.ValidationError) -> str:
+    if error.validator == "minProperties":
+        return "the file names nothing; allowed: one value or more"
+    if error.validator == "required":
+        return f"{error.message.partition(' is a required')[0]} is missing; give it"
+    sent: Any = error.instance
+    schema: Any = error.schema
+    return " and ".join(_unknown(each, schema["properties"]) for each in sent if each not in schema["properties"])
+
+
+def _unknown(key: str, known: Collection[str]) -> str:
+    found = nearest(key, known)
+    if found is not None:
+        return f"{shown(key)} is not a key here; the nearest is {found!r}"
+    allowed = f"allowed: {', '.join(known)}" if len(known) <= KEYS_SHOWN_MAX else "leave it out"
+    return f"{shown(key)} is not a key here; {allowed}"
+
+
+_KINDS = {"object": "keys with values", "array": "a list", "string": "text", "boolean": "true or false"}
 _PATTERNS = {
     r"^[A-Z]{3}\Z": "a currency code of ISO 4217, such as USD or EUR",
     r"^[A-Za-z]{2,3}\Z": f"a country, {COUNTRY_ALLOWED}",

@@ -29,7 +29,7 @@ ALLOWABLE = tuple(
 Never what one viewer cannot have done, nor what a program does. Nor that payees watch one another: no place explains
 it. Nor a reason of one event alone, which has no false positives.
 """
-_is_plain = re.compile(r"[ -~]+").fullmatch
+_is_plain = re.compile(r"[!-~]([ -~]*[!-~])?").fullmatch
 """Texts of a record are hashed as programs write them, and of these characters all programs write one form."""
 _is_network = re.compile(r".*(\.0/24|::/48)").fullmatch
 

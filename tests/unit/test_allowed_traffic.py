@@ -175,8 +175,10 @@ def test_a_file_gives_the_whole_list_and_one_without_it_leaves_the_former(tmp_pa
         ({"reasons": "[]"}, "the list is empty; allowed: one or more"),
         ({"until": "soon"}, "'soon' is not a day; allowed: YYYY-MM-DD"),
         ({"because": '""'}, "say it in 1 to 500 characters of ASCII"),
-        ({"because": None}, "'because' is a required property"),
-        ({"for": "ever"}, "'for' was unexpected"),
+        ({"because": '" "'}, "say it in 1 to 500 characters of ASCII"),
+        ({"kind": "agent", "name": '"Tablet "'}, "it must be 1 to 2048 printable characters of ASCII"),
+        ({"because": None}, "'because' is missing; give it"),
+        ({"for": "ever"}, "'for' is not a key here; allowed: kind, name, until, reasons, because"),
     ],
 )
 def test_an_entry_that_nobody_could_use_is_refused_with_a_sentence(

@@ -86,3 +86,10 @@ def test_a_policy_file_is_read_and_its_errors_are_named(tmp_path: Path) -> None:
         "line 2, billable_per_viewer_max: 0 is out of range; allowed: whole numbers from 1 to 1000",
         "line 3, viewer_window_hours: 25 is out of range; allowed: whole numbers from 1 to 24",
     ]
+    file.write_text("minimum_view_seconds: 40\nbillable_per_viewer_max: 4\nasks_attestation: yes\n")
+    with pytest.raises(FileRefusedError) as caught:
+        read_policy(file)
+    assert [problem.removeprefix(f"{file}, ") for problem in caught.value.problems] == [
+        "line 1, the document: 'viewer_window_hours' is missing; give it",
+        "line 3, asks_attestation: 'yes' is not what belongs here; allowed: true or false",
+    ]

@@ -129,8 +129,12 @@ def test_a_rate_is_a_whole_number_of_micros(tmp_path: Path, wrong: str, reason: 
             "US: 7",
             ", line 7, contracts[0].cards[0].rate_per_thousand_micros.by_country.US: the key appears twice",
         ),
-        ("currency: EUR", "", ", line 3, the document: 'currency' is a required property"),
-        ("contracts:", "rates: 1\ncontracts:", ", line 2, the document: Additional properties are not allowed"),
+        ("currency: EUR", "", ", line 3, the document: 'currency' is missing; give it"),
+        (
+            "contracts:",
+            "rates: 1\ncontracts:",
+            ", line 2, the document: 'rates' is not a key here; allowed: currency, contracts",
+        ),
         ("{default", "[default", ", line 7, column "),
     ],
 )
@@ -214,7 +218,7 @@ def test_contracts_come_back_from_their_stored_form_and_the_order_of_keys_does_n
             "5 is not above 5, where the tier before it ends",
         ),
         ("{NO: 7", "{NO: {}", "allowed: exactly one of graduated and volume"),
-        ("{NO: 7", "{NO: {tiers: []}", "Additional properties are not allowed"),
+        ("{NO: 7", "{NO: {tiers: []}", "'tiers' is not a key here; allowed: graduated, volume"),
         (RATE, RATE + "\n        minimum_view_seconds: 29", "29 is laxer than counting policy 1 with its 30 seconds"),
         (
             RATE,
@@ -247,3 +251,10 @@ def test_a_contract_for_somebody_who_is_not_there_is_refused_with_the_nearest_na
     answer = "line 9, contracts[1].payees[0]: 'bob' is not in the catalogue; the nearest that is there is 'bobby'"
     assert problem == f"{tmp_path}/rates.yaml, {answer}"
     assert read_contracts(tmp_path / "rates.yaml", POLICIES, payees={"ann", "bob"}).contract_for("bob")
+
+
+@pytest.mark.parametrize("name", [" ", "a\\0b", "\\ud800", "\\u202e", "a\\nb"])
+def test_a_type_of_advertisement_is_a_name(tmp_path: Path, name: str) -> None:
+    income = f'\n        ad_income: {{"{name}": {{per_thousand_micros: 0, share_ppm: 0}}}}'
+    (problem,) = contract_problems(tmp_path, GOOD.replace(RATE, RATE + income))
+    assert problem.endswith("not a type of advertisement; allowed: 1 to 64 printable characters")

@@ -52,15 +52,17 @@ def test_a_file_names_what_changes_and_the_rest_stays(tmp_path: Path) -> None:
     [
         ("hours_invalid: 0\n", "line 1, hours_invalid: 0 is out of range; allowed: whole numbers from 1 to 100000"),
         ("lockstep_share: 101\n", "line 1, lockstep_share: 101 is out of range; allowed: whole numbers from 1 to 100"),
-        ("version: 2\n", "version"),
+        ("version: 2\n", "line 1, the document: 'version' is not a key here; leave it out"),
+        ("hours_reveiw: 31\n", "'hours_reveiw' is not a key here; the nearest is 'hours_review'"),
+        ("hours_review: 1.5\n", "hours_review: 1.5 is a number with a fraction; allowed: a whole number"),
+        ("demoted: [lockstep, lockstep]\n", "names one twice; allowed: each once"),
+        ("{}\n", "the file names nothing; allowed: one value or more"),
         (
             "hours_invalid: 29\n",
             "hours_invalid is 29 and hours_review 30; what is invalid must be at least",
         ),
         ("demoted: [speed]\n", "speed"),
-        ("hours_revue: 4\n", "hours_revue"),
         ("hours_review: 40\nhours_invalid: 30\n", "hours_invalid is 30"),
-        ("{}\n", "the document"),
     ],
 )
 def test_a_file_that_makes_no_policy_is_refused_with_its_place(tmp_path: Path, text: str, problem: str) -> None:

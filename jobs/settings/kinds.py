@@ -73,9 +73,12 @@ class Setting(ABC, Generic[Value]):
         if not text:
             return None
         try:
-            return self.parse(text)
+            value = self.parse(text)
         except ValueError:
             raise CommandError(self._refusal(text), ExitCode.BAD_INPUT) from None
+        if isinstance(value, str | Path) and not self.is_secret and text != text.strip():  # as lines of Windows end
+            raise CommandError(f"{self.name} is {text!r}; leave out the white space around it", ExitCode.BAD_INPUT)
+        return value
 
     def _in_file(self, path: str, *, is_set: bool) -> str:
         """Return what the file of a secret holds, without the line's end."""

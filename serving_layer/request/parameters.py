@@ -70,9 +70,9 @@ def refuse_unknown(pairs: Iterable[tuple[str, str]], allowed: Collection[str]) -
     seen: set[str] = set()
     for name, _ in pairs:
         if name not in allowed:
-            raise refused(
-                "parameter_unknown", f"{name[:40]!r} is not a parameter here; allowed are {', '.join(sorted(allowed))}"
-            )
+            names = ", ".join(sorted(allowed))
+            remedy = f"allowed are {names}" if names else "this route takes none"
+            raise refused("parameter_unknown", f"{name[:40]!r} is not a parameter here; {remedy}")
         if name in seen:
             raise refused("parameter_repeated", f"{name} appears twice; give it once")
         seen.add(name)

@@ -91,6 +91,12 @@ def test_a_request_of_another_form_signs_nothing(body: Any, status: int, code: s
     assert b"view_plays_signed_total{" not in scene.metrics.exposition()
 
 
+def test_a_parameter_is_refused_with_a_whole_sentence() -> None:
+    scene = Scene()
+    answer = scene.client.post("/v1/plays?x=1", headers=scene.platform, json=ASKED)
+    assert (answer.status_code, answer.json()["detail"]) == (422, "'x' is not a parameter here; this route takes none")
+
+
 def test_only_a_key_with_the_scope_that_is_bound_to_no_payee_has_plays_signed() -> None:
     scene = Scene()
     for who in ("owner", "finance", "auditor", "operator"):

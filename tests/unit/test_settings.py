@@ -98,6 +98,16 @@ def test_each_kind_refuses_what_it_does_not_allow_and_says_what_it_allows(settin
     assert str(caught.value) == f"{setting.name} is {text!r}; it must be {setting.allowed}"
 
 
+@pytest.mark.parametrize(
+    "setting", [servers.TOPIC_VIDEO_VIEWS, pipeline.RECEIPT_KEYS_FILE], ids=lambda setting: setting.name
+)
+@pytest.mark.parametrize("text", [" ", "views\r", " views", "views\n"])
+def test_white_space_around_a_name_is_seen_before_a_server_misses_the_name(setting: Setting[Any], text: str) -> None:
+    with pytest.raises(CommandError, match=f"{setting.name} is .*; leave out the white space around it"):
+        setting.read({setting.name: text})
+    assert str(setting.read({setting.name: text.strip() or "views"})) == "views"
+
+
 def test_a_missing_setting_is_named_with_a_remedy() -> None:
     with pytest.raises(
         CommandError,

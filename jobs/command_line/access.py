@@ -53,7 +53,7 @@ TOKEN = Command(
     "token",
     "jobs.commands.token:run",
     OVERVIEW["token"],
-    choice("--role", "what the holder may do", ROLES, required=True),
+    choice("--role", "what the holder may do; analysts need no token (docs/operate/analysts.md)", ROLES, required=True),
     payee("the payee that the token is bound to; creators need one"),
     option(
         "--subject",

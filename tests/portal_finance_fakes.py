@@ -71,9 +71,11 @@ class FakeFinance:
     def funnel(self, period: Period | None) -> MonthFunnel:
         self._needs_postgres()
         if period == NOVEMBER:
-            return MonthFunnel(NOVEMBER, 7, COUNTED_AT, False, (), (), OCTOBER, (), _NOT_COUNTED, (), (), (), _MONTHS)
+            return MonthFunnel(
+                NOVEMBER, 7, COUNTED_AT, False, (), {}, (), OCTOBER, (), _NOT_COUNTED, (), (), (), _MONTHS
+            )
         if period not in (None, OCTOBER):
-            return MonthFunnel(period, None, None, False, (), (), None, (), _NOT_COUNTED, (), (), (), _MONTHS)
+            return MonthFunnel(period, None, None, False, (), {}, (), None, (), _NOT_COUNTED, (), (), (), _MONTHS)
         events = (
             StageRow("received", 1_250_000, {}),
             StageRow("accepted", 1_246_000, {"rejected": 4_000}),
@@ -106,6 +108,7 @@ class FakeFinance:
             settled_until=COUNTED_AT,
             is_tallied=True,
             events=events,
+            not_billable={"not_eligible": 60_000, "below_minimum": 90_000, "traffic_pending": 20_042},
             money=(usd,),
             before=SEPTEMBER,
             changes=changes,

@@ -71,6 +71,8 @@ class Funnel:
     is_tallied: bool
     """Whether the version has a tally by day: those of earlier releases have none."""
     events: tuple[EventStage, ...]
+    not_billable: Mapping[str, int]
+    """Outcome that is not billable → counted views of the statements. A view is in those of all its owners."""
     money: tuple[MoneyStages, ...]
     before: Period | None
     """The last billed period that ended before this one."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from billing.books.funnel import Funnel, MoneyStages, PayeeChange, event_stages
 from billing.books.postgres_statement_rows import STATE_OF_S
 from billing.postgres_session import Connect, one_transaction
+from billing.rating.view_chain import NOT_BILLABLE
 from billing.terms.suspense import SUSPENSE
 from ingestion.contract.periods import Period
 
@@ -30,7 +31,7 @@ _BEFORE = """
 _IN_FORCE = f"""
     SELECT DISTINCT ON (payee_id) * FROM (
         SELECT s.statement_id, s.payee_id, s.currency, s.billable_views, s.restatement_number, s.tax_micros,
-               s.payable_micros, s.payable_micros::numeric + s.tax_micros AS earned, {STATE_OF_S} AS state
+               s.payable_micros, s.outcomes, s.payable_micros::numeric + s.tax_micros AS earned, {STATE_OF_S} AS state
         FROM billing.statements s WHERE s.period_start_on = %({{start}})s AND s.period_end_on = %({{end}})s) AS found
     WHERE state NOT IN ('superseded', 'voided')
     ORDER BY payee_id, state IN ('finalised', 'paid') DESC, restatement_number DESC"""
@@ -49,6 +50,9 @@ _MONEY = f"""
                      WHERE x.period_start_on = %(start)s AND x.period_end_on = %(end)s
                        AND x.currency = in_force.currency), 0)::bigint
     FROM ({_NOW}) AS in_force GROUP BY currency ORDER BY currency"""
+_OUTCOMES = f"""
+    SELECT key, sum(value::bigint)::bigint FROM ({_NOW}) AS in_force, jsonb_each_text(outcomes)
+    WHERE key = ANY(%(not_billable)s) GROUP BY key"""
 _CHANGES = f"""
     WITH p AS (SELECT payee_id, name FROM billing.payees
                WHERE catalogue_version = (SELECT max(catalogue_version) FROM billing.catalogues_in_force)),
@@ -83,6 +87,8 @@ class PostgresFunnel:
             (billable_views,) = _first(cursor, _BILLABLE, wanted) or (0,)
             cursor.execute(_MONEY, wanted)
             money = tuple(MoneyStages(*row) for row in cursor)
+            cursor.execute(_OUTCOMES, wanted | {"not_billable": list(NOT_BILLABLE)})
+            outcomes = dict(cursor.fetchall())
             before = _first(cursor, _BEFORE, wanted)
             changes: tuple[PayeeChange, ...] = ()
             if before is not None:
@@ -94,6 +100,7 @@ class PostgresFunnel:
             settled_until,
             is_tallied,
             event_stages(tally, billable_views) if is_tallied else (),
+            {each: outcomes[each] for each in NOT_BILLABLE if each in outcomes},
             money,
             None if before is None else Period(*before),
             changes,

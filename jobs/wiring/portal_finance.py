@@ -79,6 +79,7 @@ class PortalFinance:
             settled_until=found.settled_until,
             is_tallied=found.is_tallied,
             events=tuple(StageRow(**vars(each)) for each in found.events),
+            not_billable=found.not_billable,
             money=tuple(MoneyRow(**vars(each)) for each in found.money),
             before=found.before,
             changes=tuple(ChangeRow(**vars(each)) for each in found.changes),

@@ -71,6 +71,8 @@ class MonthFunnel:
     is_tallied: bool
     """Whether the version has a tally by day."""
     events: tuple[StageRow, ...]
+    not_billable: Mapping[str, int]
+    """Outcome that is not billable → counted views of the statements. A view is in those of all its owners."""
     money: tuple[MoneyRow, ...]
     before: Period | None
     """The last billed period that ended before this one."""

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from ingestion.contract.periods import Period
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
+from serving_layer.portal.event_sentences import kind_text
 from serving_layer.portal.finance_records import PeriodRow
 from serving_layer.portal.http_visit import Portal, Visit, page_route
 
@@ -139,6 +140,7 @@ async def _month(visit: Visit) -> Response:
         billed_otherwise=billed_otherwise(month.period, closing.periods if closing else ()),
         stages=STAGES,
         taken=TAKEN,
+        reasons=[(kind_text(outcome), views) for outcome, views in month.not_billable.items()],
         suspense=SUSPENSE,
         waiting=[(each.heading, month.waiting[each.kind], word) for word, each in KINDS.items()],
     )

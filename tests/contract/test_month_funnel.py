@@ -110,6 +110,21 @@ def test_money_is_by_currency_what_the_list_of_statements_adds_up_to(url: str) -
     assert sum(by_state.values()) == held.payable_micros
 
 
+def test_views_that_are_not_billable_are_told_apart_as_the_statements_in_the_ledger_have_them(url: str) -> None:
+    books = PostgresBooks(connector(url, "viewledger_billing"))
+    assert funnel(url).not_billable == {}
+    outcomes = {"billable": 1_000, "duplicate": 4, "under_review": 5, "not_eligible": 30, "over_cap": 7}
+    ann, bob = (in_period(bill(payee_id), NOVEMBER) for payee_id in ("ann", "bob"))
+    bills = [replace(ann, outcomes=outcomes), replace(bob, outcomes={"billable": 1_000, "not_eligible": 3})]
+    post_bills(run_of(NOVEMBER), bills, books)
+    expected = {"not_eligible": 33, "over_cap": 7, "under_review": 5}
+    assert list(funnel(url).not_billable.items()) == list(expected.items())
+    again = run_of(NOVEMBER, approval_limit_micros=-1, restatement_number=1, cause="late", batch_version=4)
+    more = in_period(bill("ann", line(views=1_005)), NOVEMBER)
+    post_bills(again, [replace(more, outcomes={"billable": 1_005, "not_eligible": 30, "over_cap": 7})], books)
+    assert funnel(url).not_billable == expected, "the restatement waits"
+
+
 def test_a_restatement_is_counted_once_it_is_in_the_ledger(url: str) -> None:
     books = PostgresBooks(connector(url, "viewledger_billing"))
     post_bills(run_of(NOVEMBER), [in_period(bill("ann"), NOVEMBER)], books)

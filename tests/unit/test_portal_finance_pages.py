@@ -277,6 +277,8 @@ def test_a_month_goes_from_events_to_payouts_in_stages(client: TestClient) -> No
     assert "Rejected: they break the contract of events \u22124,000 Accepted 1,246,000 99.7 %" in shown
     assert "Invalid traffic \u221249,000 Valid views 1,150,042 92.0 %" in shown
     assert "Counted and not billable \u2212170,042 Billable views 980,000 78.4 %" in shown
+    assert "not eligible for revenue 60,000 shorter than the minimum 90,000 received after the traffic of" in shown
+    assert 'href="#not-billable"' in page
     assert "Paid out 7,000,000.00 USD 70.9 %" in shown
     assert "2 statements are restatements" in shown
     assert "Late events not counted yet" in shown

@@ -11,8 +11,7 @@ from batch_layer.lake.tables import RAW_EVENTS
 from faults.hdfs_programs import FILES, hdfs
 from faults.postgres_database import queries
 from faults.scene import Scene
-from faults.traffic import VIDEOS
-from jobs.demo.catalogue_files import RATES_FILE
+from faults.scene_catalogue import import_catalogue
 from jobs.exit_codes import ExitCode
 
 
@@ -59,7 +58,7 @@ def _refused_until_restored(
     *,
     repair: str | None = None,
 ) -> None:
-    _import_catalogue(scene)
+    import_catalogue(scene, ["somebody"])
     scene.count(300)
     scene.batches.run()
     path = scene.rng.choice(_recorded(scene))
@@ -102,17 +101,6 @@ def _refused(scene: Scene, named: str, expected: int, *words: str) -> None:
             f"{' '.join(words)} ended with {done.returncode} instead of {expected} and did not name {named}: "
             f"{done.stderr[-400:]}"
         )
-
-
-def _import_catalogue(scene: Scene) -> None:
-    """Give every video a payee, so that there is something that billing can refuse."""
-    payees, videos = scene.folder / "payees.csv", scene.folder / "videos.csv"
-    payees.write_text("payee_id,name,user_id\nsomebody,Somebody,\n")
-    videos.write_text("video_id,payee_id,length_seconds\n" + "".join(f"{each},somebody,\n" for each in VIDEOS))
-    files = ("--payees", str(payees), "--videos", str(videos), "--rates", str(RATES_FILE))
-    done = _command(scene, "billing", "catalogue", "import", *files)
-    if done.returncode != ExitCode.OK:
-        raise AssertionError(f"the catalogue could not be imported: {done.stderr[-400:]}")
 
 
 def _command(scene: Scene, *words: str) -> "subprocess.CompletedProcess[str]":

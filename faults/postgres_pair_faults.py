@@ -15,11 +15,10 @@ from faults.event_faults import event
 from faults.our_process import is_stopped
 from faults.reference import recount
 from faults.scene import PROGRAM_SECONDS, Scene
+from faults.scene_catalogue import approve_proposals, import_catalogue, output_of
 from faults.taking_over import counts_again, taken_over
 from faults.traffic import VIDEOS, Intent
 from jobs.child.process import bound_to_parent
-from jobs.demo.catalogue_files import RATES_FILE
-from jobs.exit_codes import ExitCode
 from jobs.local_stack.servers import our_command
 from jobs.resilience.failpoints import Action, before
 from jobs.settings.state_home import PROJECT
@@ -36,7 +35,8 @@ def primary_killed(scene: Scene) -> None:
     day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=BILLED_DAYS_AGO)
     period = f"{day.date()}/{day.date() + timedelta(days=1)}"
     bill = ("billing", "run", "--period", period, "--actor", "eve")
-    import_terms(scene)
+    import_catalogue(scene, [f"payee-{number}" for number in range(4)])
+    approve_proposals(scene)
     scene.start_ready("speed")
     scene.senders.send([_view(scene, day, number) for number in range(BILLED_EVENTS)])
     scene.wait(scene.is_counted, "counted")
@@ -63,20 +63,6 @@ def _view(scene: Scene, day: datetime, number: int) -> Intent:
     """Return an event of some minute of a day, of a viewer of its own: no rule of a day has anything to say of it."""
     viewer = {"user_id": f"viewer-of-old-{number}", "session_id": f"session-{number}"}
     return event(scene, day + timedelta(minutes=scene.rng.randrange(24 * 60)), **viewer)
-
-
-def import_terms(scene: Scene) -> None:
-    """Give every video a payee, and let a second login approve it."""
-    payees, videos = scene.folder / "payees.csv", scene.folder / "videos.csv"
-    names = [f"payee-{number}" for number in range(4)]
-    payees.write_text("payee_id,name,user_id\n" + "".join(f"{each},{each},\n" for each in names))
-    lines = [f"{video},{names[number % len(names)]},\n" for number, video in enumerate(VIDEOS)]
-    videos.write_text("video_id,payee_id,length_seconds\n" + "".join(lines))
-    files = ("--payees", str(payees), "--videos", str(videos), "--rates", str(RATES_FILE))
-    _done(scene, "billing", "catalogue", "import", *files, "--actor", "eve")
-    waiting = json.loads(_done(scene, "billing", "proposals", "list", "--json"))
-    for each in waiting["proposals"]:
-        _done(scene, "billing", "proposals", "approve", "--proposal", each["proposal_id"], "--actor", "max")
 
 
 @contextmanager
@@ -110,14 +96,14 @@ def _api_reads(scene: Scene, day: datetime) -> bool:
 
 def _bills_agree(scene: Scene, bill: Sequence[str]) -> None:
     """Bill again, which must complete what was begun and change nothing that was; compare it with the model."""
-    first, second = (json.loads(_done(scene, *bill, "--json")) for _ in range(2))
+    first, second = (json.loads(output_of(scene, *bill, "--json")) for _ in range(2))
     scene.read_log()
     earliest, latest = bill[3].split("/")
     of_period = [each for each in scene.mirror.values() if earliest <= day_of(each.value) < latest]
     expected = recount(of_period).billable_views.total()
     if (first["billable_views"], second["new_count"], second["changed_count"]) != (expected, 0, 0):
         raise AssertionError(f"billed {first}, then {second}; the model has {expected} billable views")
-    done = json.loads(_done(scene, "reconcile", "--json"))
+    done = json.loads(output_of(scene, "reconcile", "--json"))
     if not done["is_equal"]:
         raise AssertionError(f"reconcile found a difference: {done}")
     scene.notes.append(f"{expected} billable views on {first['payee_count']} statements, as the model has them")
@@ -129,14 +115,6 @@ def day_of(value: bytes) -> str:
         return datetime.fromisoformat(json.loads(value)["timestamp"]).astimezone(UTC).date().isoformat()
     except (ValueError, KeyError, TypeError, OverflowError):
         return ""
-
-
-def _done(scene: Scene, *words: str) -> str:
-    """Run a command that must succeed; return its output."""
-    done = scene.run_program("jobs.cli", *words)
-    if done.returncode != ExitCode.OK:
-        raise AssertionError(f"{' '.join(words[:3])} ended with {done.returncode}: {done.stderr[-600:]}")
-    return str(done.stdout)
 
 
 FAULTS = {"postgres-primary-killed": primary_killed}

@@ -52,6 +52,14 @@ class TermsError(BillingError):
     """A period cannot be rated by the requested versions; the sentence gives the reason and the versions that can."""
 
 
+class NoticeRefusedError(BillingError):
+    """A server refuses one notice, or its receiver; the sentence is the server's. Others may be accepted."""
+
+
+class ChannelRefusedError(BillingError):
+    """A server refuses every notice of this sender: its TLS, its user or its address."""
+
+
 class PostingConflictError(BillingError):
     """Another posting exists under the same key or for the same days; `conflicts` names each."""
 

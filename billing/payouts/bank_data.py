@@ -14,6 +14,7 @@ from text_unidecode import unidecode
 from ingestion.contract.printable import is_name
 
 NAME_CHARACTERS_MAX = 70
+EMAIL_CHARACTERS_MAX = 254
 BANK_CHARACTERS = "letters, digits, space and / - ? : ( ) . , ' +"
 """The characters that every bank of SEPA accepts (EPC217-08, 6.1)."""
 
@@ -28,6 +29,12 @@ _SCRIPTS = ("LATIN ", "GREEK ", "CYRILLIC ")
 _BIC = r"[A-Z]{6}[A-Z2-9][A-NP-Z0-9]([A-Z0-9]{3})?"
 """As pain.001 accepts it; ISO 9362 would allow digits in the first four."""
 _BIC_ALLOWED = "4 letters of the bank, 2 of its country, 2 characters of its place, and 3 of its branch or none"
+_EMAIL = (
+    r"(?=.{1,64}@.{1,189}$)"
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]"
+)
+"""RFC 5321 without quotes and literals: a header or command can never end inside of it."""
 _BANKS_OF = {
     "ES": {"IC", "EA"},
     "FI": {"AX"},
@@ -45,6 +52,8 @@ class BankAccount:
     holder_name: str
     iban: str
     bic: str | None = None
+    email: str | None = None
+    """Where its payee gets notices; None: where it got them before."""
 
     def __repr__(self) -> str:
         return f"BankAccount({self.payee_id}, {self.masked})"
@@ -118,11 +127,20 @@ def bic_problem(bic: str, iban: str) -> str | None:
     return None
 
 
+def email_problem(email: str) -> str | None:
+    """Return what is wrong with an address for notices."""
+    if len(email) <= EMAIL_CHARACTERS_MAX and re.fullmatch(_EMAIL, email):
+        return None
+    return f"not an e-mail address; allowed: ASCII, at most {EMAIL_CHARACTERS_MAX} characters, like ann@example.org"
+
+
 def account_problems(account: BankAccount) -> dict[str, str]:
-    """Return what is wrong with an account, by column (holder_name, iban, bic)."""
+    """Return what is wrong with an account, by column (holder_name, iban, bic, email)."""
     found = {"holder_name": name_problem(account.holder_name), "iban": iban_problem(account.iban)}
     if account.bic is not None:
         found["bic"] = bic_problem(account.bic, account.iban)
+    if account.email is not None:
+        found["email"] = email_problem(account.email)
     return {column: problem for column, problem in found.items() if problem}
 
 

@@ -6,7 +6,8 @@ from billing.payouts.bank_data import BankAccount, account_problems, electronic
 from billing.terms.file_csv import Problems, read_id, rows_of
 from ingestion.contract.requests import FileRefusedError
 
-COLUMNS = ("payee_id", "holder_name", "iban", "bic")
+COLUMNS = ("payee_id", "holder_name", "iban", "bic", "email")
+OPTIONAL = ("bic", "email")
 
 
 def read_bank_accounts(file: Path) -> dict[int, BankAccount]:
@@ -16,13 +17,13 @@ def read_bank_accounts(file: Path) -> dict[int, BankAccount]:
         FileRefusedError: names every problem in the file.
     """
     problems, accounts, payee_ids = Problems(), dict[int, BankAccount](), set[str]()
-    for row in rows_of(file, COLUMNS, ("bic",), problems):
+    for row in rows_of(file, COLUMNS, OPTIONAL, problems):
         payee_id = read_id(file, row, "payee_id", problems)
         iban, bic = (electronic(row.cells[column]) for column in ("iban", "bic"))
         name = row.cells["holder_name"].strip()
         if payee_id in payee_ids:
             problems.add(file, row.line, "payee_id", f"payee {payee_id} appears twice in the file")
-        account = BankAccount(payee_id, name, iban, bic or None)
+        account = BankAccount(payee_id, name, iban, bic or None, row.cells["email"].strip() or None)
         for column, problem in account_problems(account).items():
             problems.add(file, row.line, column, f"payee {payee_id}: {problem}")
         accounts[row.line] = account

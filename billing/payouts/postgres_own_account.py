@@ -6,7 +6,7 @@ from datetime import datetime
 
 from billing.errors import StateError
 from billing.payouts.bank_data import BankAccount
-from billing.payouts.postgres_payouts import store_accounts
+from billing.payouts.postgres_bank_accounts import store_accounts
 from billing.postgres_session import Connect, one_transaction
 
 CHANGES_MAX = 50

@@ -30,6 +30,7 @@ from billing.payouts.payouts import (
     payout_transaction,
     plan_items,
 )
+from billing.payouts.postgres_bank_accounts import store_accounts
 from billing.postgres_session import Connect, alone, copy_rows, one_transaction
 
 if TYPE_CHECKING:
@@ -42,16 +43,6 @@ Check = Callable[[PayoutBatch], object]
 Planned = tuple[list[PayoutItem], list[tuple[str, str]]]
 """The payments of a batch, and payee and reason of those left out."""
 
-_NEWEST_ACCOUNTS = """
-    SELECT payee_id, max(account_version) FROM billing.bank_accounts
-    WHERE payee_id = ANY(%(payees)s) GROUP BY payee_id"""
-# in force, or waiting for a second person
-_KNOWN_ACCOUNTS = """
-    SELECT payee_id, holder_name, iban, bic FROM billing.bank_accounts_in_force WHERE payee_id = ANY(%(payees)s)
-    UNION ALL SELECT a.payee_id, a.holder_name, a.iban, a.bic FROM billing.bank_accounts a
-    JOIN billing.proposals p
-         ON p.subject_kind = 'bank_account' AND p.subject_id = a.payee_id || ':' || a.account_version
-    WHERE a.payee_id = ANY(%(payees)s)"""
 _PAYABLES = f"""
     SELECT t.payee_id, -sum(e.amount_micros)::bigint,
            coalesce((SELECT sum(amount_micros) FROM billing.holds h
@@ -182,21 +173,6 @@ def read_batch(cursor: "Cursor", batch_id: str) -> PayoutBatch | None:
     items = tuple(PayoutItem(*each[:5]) for each in rows)
     accounts = {each[2]: BankAccount(each[2], *each[5:]) for each in rows}
     return PayoutBatch(row[0], row[1], row[2], row[3], items, accounts)
-
-
-def store_accounts(cursor: "Cursor", accounts: Sequence[BankAccount], actor: str) -> int:
-    """Store the new and changed accounts, each as its next version; return how many."""
-    payee_ids = [each.payee_id for each in accounts]
-    cursor.execute(_KNOWN_ACCOUNTS, {"payees": payee_ids})
-    known = {BankAccount(*row) for row in cursor}
-    cursor.execute(_NEWEST_ACCOUNTS, {"payees": payee_ids})
-    newest: dict[str, int] = dict(cursor.fetchall())
-    new = [each for each in accounts if each not in known]
-    rows = (
-        (each.payee_id, newest.get(each.payee_id, 0) + 1, each.holder_name, each.iban, each.bic, actor) for each in new
-    )
-    copy_rows(cursor, "billing.bank_accounts", "payee_id, account_version, holder_name, iban, bic, actor", rows)
-    return len(new)
 
 
 def _payables(cursor: "Cursor", currency: str, minimum_of: MinimumOf) -> list[Payable]:

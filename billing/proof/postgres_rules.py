@@ -21,8 +21,8 @@ SERVER = "server"
 ROLES = tuple(
     f"viewledger_{name}"
     for name in (
-        "analyst", "api", "approver", "auditor", "billing", "importer", "keys", "operator", "owner", "pipeline",
-        "reporting", "reviewer", "speed",
+        "analyst", "api", "approver", "auditor", "billing", "importer", "keys", "notices", "operator", "owner",
+        "pipeline", "reporting", "reviewer", "speed",
     )
 )  # fmt: skip
 """The roles that migrations make; they cannot log in."""

@@ -21,7 +21,7 @@ KINDS = {"catalogue": "catalogue", "contract": "rates", "bank_account": "account
 """Kind of subject in the database → its name for people, as in `rates:3`."""
 _PROPOSALS = """
     SELECT subject_kind, subject_id, actor, login, reason, moved_at, payee_id, holder_name, account, holder_before,
-           account_before
+           account_before, address, address_before, is_address_new
     FROM billing.proposals ORDER BY moved_at, subject_kind, subject_id"""
 _VIDEOS_OF = "SELECT video_id, length_seconds, title FROM billing.videos WHERE catalogue_version ="
 _OWNERS_OF = "SELECT video_id, from_on, to_on, payee_id, share_ppm FROM billing.owners WHERE catalogue_version ="
@@ -63,6 +63,10 @@ class Proposal:
     """The masked account: the country and the last four characters."""
     holder_before: str | None = None
     account_before: str | None = None
+    address: str | None = None
+    """The masked address for notices: the first character, and what follows it from the @ on."""
+    address_before: str | None = None
+    is_address_new: bool | None = None
 
     @property
     def proposal_id(self) -> str:
@@ -124,6 +128,9 @@ class PostgresProposals:
             before_text = f"{proposal.account_before} of {proposal.holder_before}"
             was = f"was paid to {before_text}" if proposal.account_before else "had no account"
             yield f"payee {proposal.payee_id} {was} and would be paid to {now}"
+            if proposal.is_address_new:
+                was = f"went to {proposal.address_before}" if proposal.address_before else "went nowhere"
+                yield f"notices to payee {proposal.payee_id} {was} and would go to {proposal.address or 'nobody'}"
 
     def _differing(self, version: int) -> tuple[Catalogue, Catalogue]:
         """Return only the rows that differ between the catalogue in force and a version: memory stays flat."""

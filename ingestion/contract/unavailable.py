@@ -18,6 +18,8 @@ class Part(StrEnum):
     SPEED = "speed"
     """The speed layer, which is counting again what it had lost. No problem for the API either."""
     IDENTITY_PROVIDER = "identity_provider"
+    SMTP = "smtp"
+    """The server that takes e-mail to payees. The API never waits for it."""
     PROCESS = "process"
     """The process that answers: it has as much to do as it may, or versions change under it. Another try may do."""
 
@@ -31,6 +33,7 @@ PART_NAMES: dict[Part, str] = {
     Part.SQL: "The SQL server",
     Part.SPEED: "The speed layer",
     Part.IDENTITY_PROVIDER: "The identity provider",
+    Part.SMTP: "The SMTP server",
     Part.PROCESS: "This process",
 }
 """Part → its name for people, as a sentence begins with it."""

@@ -16,10 +16,16 @@ from ingestion.contract.printable import escaped
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings.declared.billing import ALLOWED_LATENESS_HOURS, APPROVAL_LIMITS, CHANGE_FACTOR_MAX, HELD_DAYS_MAX
-from jobs.settings.declared.servers import APPROVER_POSTGRES_URL, POSTGRES_URL, REVIEWER_POSTGRES_URL
+from jobs.settings.declared.servers import (
+    APPROVER_POSTGRES_URL,
+    NOTICES_POSTGRES_URL,
+    POSTGRES_URL,
+    REVIEWER_POSTGRES_URL,
+)
 
 BILLING_ROLE, APPROVER_ROLE = "viewledger_billing", "viewledger_approver"
 REVIEWER_ROLE, OWNER_ROLE = "viewledger_reviewer", "viewledger_owner"
+NOTICES_ROLE = "viewledger_notices"
 NO_LIMIT_OF_ITS_OWN = "*=999999999999"
 
 
@@ -65,10 +71,14 @@ def approval_limits(text: str, name: str) -> dict[str, int]:
 def billing_connector(environ: Mapping[str, str], role: str = BILLING_ROLE) -> Connect:
     """Return the connection function of a command, narrowed to one role of the ledger, by VIEWLEDGER_POSTGRES_URL.
 
-    Approvals and decisions on traffic each use a login of their own, if VIEWLEDGER_APPROVER_POSTGRES_URL or
-    VIEWLEDGER_REVIEWER_POSTGRES_URL names one.
+    Approvals, decisions on traffic and notices each use a login of their own, if VIEWLEDGER_APPROVER_POSTGRES_URL,
+    VIEWLEDGER_REVIEWER_POSTGRES_URL or VIEWLEDGER_NOTICES_POSTGRES_URL names one.
     """
-    own = {APPROVER_ROLE: APPROVER_POSTGRES_URL, REVIEWER_ROLE: REVIEWER_POSTGRES_URL}.get(role)
+    own = {
+        APPROVER_ROLE: APPROVER_POSTGRES_URL,
+        REVIEWER_ROLE: REVIEWER_POSTGRES_URL,
+        NOTICES_ROLE: NOTICES_POSTGRES_URL,
+    }.get(role)
     return connector((own.read_if_set(environ) if own else None) or POSTGRES_URL.read(environ), role)
 
 

@@ -7,6 +7,7 @@ from typing import Concatenate, ParamSpec
 
 from billing.errors import (
     BundleRefusedError,
+    ChannelRefusedError,
     CheckpointRefusedError,
     EvidenceMismatchError,
     KeyRefusedError,
@@ -57,7 +58,7 @@ def errors_as_exit_codes() -> Iterator[None]:
         raise CommandError(_listed("nothing was posted", error.conflicts), ExitCode.REFUSED) from error
     except (TermsError, UnknownNameError, KeyRefusedError) as error:
         raise CommandError(str(error), ExitCode.BAD_INPUT) from error
-    except (StateError, OpenAppealError, CheckpointRefusedError, BundleRefusedError) as error:
+    except (StateError, OpenAppealError, CheckpointRefusedError, BundleRefusedError, ChannelRefusedError) as error:
         raise CommandError(str(error), ExitCode.REFUSED) from error
     except EvidenceMismatchError as error:
         raise CommandError(

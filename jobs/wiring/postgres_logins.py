@@ -17,6 +17,7 @@ from jobs.settings.declared.servers import (
     APPROVER_POSTGRES_URL,
     BILLING_POSTGRES_URL,
     KEYS_POSTGRES_URL,
+    NOTICES_POSTGRES_URL,
     PIPELINE_POSTGRES_URL,
     POSTGRES_URL,
     REVIEWER_POSTGRES_URL,
@@ -39,6 +40,7 @@ ROLES: Mapping[PostgresUrl, tuple[str, ...]] = {
     BILLING_POSTGRES_URL: ("viewledger_billing", "viewledger_auditor"),
     APPROVER_POSTGRES_URL: ("viewledger_approver",),
     REVIEWER_POSTGRES_URL: ("viewledger_reviewer",),
+    NOTICES_POSTGRES_URL: ("viewledger_notices",),
     KEYS_POSTGRES_URL: ("viewledger_keys",),
 }
 """Setting with the URL of a process's or person's login → the roles that the login gets."""

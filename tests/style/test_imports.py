@@ -63,7 +63,7 @@ ROOMS = {
     "serving_layer": in_order(
         "problems", "request", "access", "counts", "history", "money", "routes", "portal",
     ),
-    "billing": in_order("terms", "rating", "books", "payouts", "proof"),
+    "billing": in_order("terms", "rating", "books", "payouts", "notices", "proof"),
     "jobs": in_order(
         "telemetry", "child", "settings", "setup", "resilience", "http", "local_stack", "checkup", "wiring",
         "command_line", "processes", "commands", "demo",

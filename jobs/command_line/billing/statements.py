@@ -58,12 +58,21 @@ STATEMENTS = CommandGroup(
 )
 NOTICES = CommandGroup(
     "notices",
-    "notices to payees about restatements",
+    "what payees are told: restatements in the portal, and their money by e-mail",
     Command(
         "list",
         f"{WORK}.statements:list_notices",
-        "list the notices",
+        "list the restatements that payees see in the portal",
         payee("whose notices (default: of all payees)"),
+        JSON,
+    ),
+    Command("send", f"{WORK}.notices:send_notices", "send the e-mails that are due; for cron", JSON),
+    Command(
+        "sent",
+        f"{WORK}.notices:list_sent",
+        "list the e-mails, and whether they were delivered",
+        payee("whose e-mails (default: of all payees)"),
+        choice("--state", "in which state (default: any)", ("waiting", "delivered", "refused")),
         JSON,
     ),
 )

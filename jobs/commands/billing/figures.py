@@ -8,6 +8,7 @@ from pathlib import Path
 
 from billing.errors import Failure, PreconditionsError
 from billing.nightly import Night
+from billing.notices.notice import PayeeNotice
 from billing.payouts.postgres_listed_batches import ListedBatch
 from billing.period_billing import BilledPeriod
 from jobs.settings.declared.pipeline import STATE_DIR
@@ -16,6 +17,7 @@ from jobs.telemetry.figures_file import METRICS_FOLDER, Figure, write_figures
 FILE = "billing.prom"
 HELD_FILE = "billing-held.prom"
 NIGHT_FILE = "billing-night.prom"
+NOTICES_FILE = "billing-notices.prom"
 
 
 @contextmanager
@@ -72,6 +74,19 @@ def record_estimates_and_payouts(environ: Mapping[str, str], night: Night, batch
     if state := STATE_DIR.read_if_set(environ):
         figures = [*estimate_figures(night), *payout_figures(batches)]
         write_figures(Path(state) / METRICS_FOLDER / NIGHT_FILE, figures)
+
+
+def record_notices(environ: Mapping[str, str], waiting: Sequence[PayeeNotice]) -> None:
+    """Write how many notices to payees wait, and since when; nothing without VIEWLEDGER_STATE_DIR."""
+    if state := STATE_DIR.read_if_set(environ):
+        figures = [
+            Figure("viewledger_billing_notices_waiting", "Notices to payees that are not delivered", len(waiting))
+        ]
+        if waiting:
+            text = "When the oldest notice that is not delivered had something to tell"
+            oldest = min(each.moved_at for each in waiting).timestamp()
+            figures.append(Figure("viewledger_billing_notices_oldest_timestamp_seconds", text, oldest))
+        write_figures(Path(state) / METRICS_FOLDER / NOTICES_FILE, figures)
 
 
 def estimate_figures(night: Night) -> list[Figure]:

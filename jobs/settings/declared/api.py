@@ -127,9 +127,9 @@ OIDC_SCOPE = Text(
 )
 PORTAL_URL = Url(
     "VIEWLEDGER_PORTAL_URL",
-    read_by="api",
+    read_by="api, `billing notices send`",
     meaning="the origin of the site in browsers, without a path; forms of any other origin are refused",
-    without="the request's `Host` is compared; refused where `VIEWLEDGER_OIDC_CLIENT_ID` is set",
+    without="the request's `Host` is compared; refused where `VIEWLEDGER_OIDC_CLIENT_ID` is set. Notices have no links",
     schemes=("https", "http"),
 )
 PORTAL_SECURE_COOKIES = Flag(

@@ -1,5 +1,6 @@
 """Settings of billing."""
 
+from jobs.settings.address_kinds import Url
 from jobs.settings.kinds import LocalPath, Text, Whole
 
 ALLOWED_LATENESS_HOURS = Whole(
@@ -59,4 +60,27 @@ PAYOUT_DEBTOR_BIC = Text(
     read_by="`billing`",
     meaning="the BIC of its bank",
     without="the bank is known by the IBAN",
+)
+SMTP_URL = Url(
+    "VIEWLEDGER_SMTP_URL",
+    read_by="`billing notices send`",
+    meaning="the SMTP server that takes notices to payees, with user and password: smtps begins with TLS, smtp by "
+    "STARTTLS, which only a server on this machine may lack",
+    without="refused where notices are sent",
+    schemes=("smtps", "smtp"),
+    is_secret=True,
+)
+SMTP_CA_FILE = LocalPath(
+    "VIEWLEDGER_SMTP_CA_FILE",
+    read_by="`billing notices send`",
+    meaning="a PEM file with the authorities that sign the SMTP server's certificate",
+    without="those that the system trusts",
+)
+NOTICES_FROM = Text(
+    "VIEWLEDGER_NOTICES_FROM",
+    read_by="`billing notices send`",
+    meaning="the address that notices to payees come from",
+    without="refused where notices are sent",
+    pattern=r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,189}",
+    form="an e-mail address alone, like payments@example.org",
 )

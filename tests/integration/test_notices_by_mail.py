@@ -1,0 +1,225 @@
+"""Notices to payees on a real PostgreSQL and an SMTP server: each step is told once, to the right address."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from billing.books.postgres_books import PostgresBooks
+from billing.books.postgres_holds import PostgresHolds
+from billing.books.run_posting import post_bills
+from billing.books.states import Move
+from billing.notices.notice import PayeeNotice
+from billing.notices.postgres_notices import PostgresNotices
+from billing.payouts.answers import Acknowledgement, Answer
+from billing.payouts.bank_data import BankAccount
+from billing.payouts.postgres_own_account import ask_for_account
+from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
+from billing.payouts.postgres_payouts import PostgresPayouts
+from billing.postgres_session import connector
+from jobs.cli import main
+from jobs.exit_codes import ExitCode
+from tests.billing_fakes import bill, line, run_of
+from tests.billing_postgres import own_database, put_in_force
+from tests.postgres_people import person, second_person
+from tests.smtp_server import SmtpServerOfTests, smtp_server
+
+Run = Callable[..., tuple[int, str, str]]
+IBAN, OTHER_IBAN = "DE89370400440532013000", "GB82WEST12345698765432"
+DAY = datetime.now(UTC).date() + timedelta(days=3)
+BATCH = f"VL-EUR-{DAY:%Y%m%d}-1"
+
+
+@pytest.fixture
+def url(postgres_url: str) -> Iterator[str]:
+    """Books in which ann has an address, and bob none."""
+    with own_database(postgres_url) as url:
+        accounts = [BankAccount("ann", "Ann", IBAN, email="ann@old.example"), BankAccount("bob", "Bob", IBAN)]
+        PostgresPayouts(connector(url, "viewledger_billing")).import_accounts(accounts, "eve")
+        put_in_force(url)
+        yield url
+
+
+@pytest.fixture
+def smtp() -> Iterator[SmtpServerOfTests]:
+    with smtp_server() as server:
+        yield server
+
+
+@pytest.fixture
+def run(
+    url: str,
+    smtp: SmtpServerOfTests,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Iterator[Run]:
+    """Runs `billing notices` with a login that has the role of notices and no other."""
+    with person(url, "viewledger_notices") as login:
+        monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", login)
+        monkeypatch.setenv("VIEWLEDGER_SMTP_URL", f"smtp://127.0.0.1:{smtp.port}")
+        monkeypatch.setenv("VIEWLEDGER_NOTICES_FROM", "payments@views.example")
+        monkeypatch.setenv("VIEWLEDGER_PORTAL_URL", "https://views.example")
+        monkeypatch.setenv("VIEWLEDGER_STATE_DIR", str(tmp_path))
+
+        def command(*words: str) -> tuple[int, str, str]:
+            capsys.readouterr()
+            code = main(["billing", "notices", *words])
+            shown = capsys.readouterr()
+            return code, shown.out, shown.err
+
+        yield command
+
+
+def bill_and_pay(url: str) -> None:
+    """Make statements of 25 EUR for ann and 2.50 EUR for bob final, and send a batch with both to the bank."""
+    connect = connector(url, "viewledger_billing")
+    bills = [bill("ann", line(views=10_000), currency="EUR"), bill("bob", line(views=1000), currency="EUR")]
+    post_bills(run_of(currency="EUR"), bills, PostgresBooks(connect))
+    PostgresPayouts(connect).create_batch("EUR", DAY, lambda _payee_id: 0, "eve")
+    PostgresPayoutSteps(connector(second_person(url), "viewledger_approver")).approve(BATCH, Move("approved", "max"))
+    PostgresPayoutSteps(connect).write(BATCH, "eve")
+
+
+def subjects(mails: list[Message]) -> list[tuple[str, str]]:
+    return [(mail["To"], mail["Subject"]) for mail in mails]
+
+
+def test_a_statement_and_a_payment_are_told_once_with_amount_and_link(
+    url: str, run: Run, smtp: SmtpServerOfTests
+) -> None:
+    assert run("send")[0] == ExitCode.OK
+    first = [("ann@old.example", "Your account was changed")]
+    assert subjects(smtp.accepted) == first
+    bill_and_pay(url)
+    code, out, _ = run("send", "--json")
+    assert (code, json.loads(out)) == (ExitCode.OK, {"delivered_count": 2, "refused_count": 0, "waiting_count": 0})
+    code, out, _ = run("send", "--json")
+    assert (code, json.loads(out)) == (ExitCode.OK, {"delivered_count": 0, "refused_count": 0, "waiting_count": 0})
+    assert subjects(smtp.accepted[1:]) == [
+        ("ann@old.example", "Your statement of 2026-10-01 to 2026-10-31 is final"),
+        ("ann@old.example", "A payment to you was instructed"),
+    ]
+    statement, payment = (str(mail.get_payload()) for mail in smtp.accepted[1:])
+    assert "It pays 25.000000 EUR." in statement
+    assert "https://views.example/portal/statements/" in statement
+    assert "25.000000 EUR was sent to the bank." in payment
+    assert IBAN[-4:] not in statement + payment
+    assert len({mail["Message-ID"] for mail in smtp.accepted}) == 3
+
+
+def test_a_payment_that_comes_back_and_a_hold_are_told(url: str, run: Run, smtp: SmtpServerOfTests) -> None:
+    bill_and_pay(url)
+    connect = connector(url, "viewledger_billing")
+    payouts, now = PostgresPayouts(connect), datetime.now(UTC)
+    batch = payouts.batch(BATCH)
+    assert batch is not None
+    (item,) = (each for each in batch.items if each.payee_id == "ann")
+    for outcome in ("settled", "returned"):
+        payouts.acknowledge(
+            Answer((Acknowledgement(item.item_id, outcome, 25_000_000, "EUR", "said so", "line 2"),)), "eve"
+        )
+    holds = PostgresHolds(connect)
+    hold_id = holds.place("ann", "EUR", 5_000_000, now + timedelta(days=9), Move("pending", "eve", "looked at"))
+    holds.decide(hold_id, Move("released", "max", "fine"), datetime.now(UTC))
+    assert run("send")[0] == ExitCode.OK
+    assert [subject for _, subject in subjects(smtp.accepted)][-3:] == [
+        "A payment to you came back",
+        "An amount is on hold",
+        "An amount is no longer on hold",
+    ]
+
+
+def test_a_new_account_is_told_to_the_old_address_first_and_keeps_it_unless_told_otherwise(
+    url: str, run: Run, smtp: SmtpServerOfTests
+) -> None:
+    connect = connector(url, "viewledger_billing")
+    run("send")
+    smtp.accepted.clear()
+    ask_for_account(connect, BankAccount("ann", "Mallory", OTHER_IBAN), "ann")
+    run("send")
+    assert subjects(smtp.accepted) == [("ann@old.example", "A change of your account was asked for")]
+    put_in_force(url)
+    run("send")
+    assert subjects(smtp.accepted[1:]) == [("ann@old.example", "Your account was changed")]
+    PostgresPayouts(connect).import_accounts([BankAccount("ann", "Ann", IBAN, email="ann@new.example")], "eve")
+    put_in_force(url)
+    run("send")
+    assert sorted(subjects(smtp.accepted[2:])) == [
+        ("ann@new.example", "Your account was changed"),
+        ("ann@old.example", "A change of your account was asked for"),
+        ("ann@old.example", "Your account was changed"),
+    ]
+
+
+def test_a_refused_receiver_keeps_nobody_else_waiting_and_is_given_up_after_ten_attempts(
+    url: str, run: Run, smtp: SmtpServerOfTests, tmp_path: Path
+) -> None:
+    bill_and_pay(url)
+    smtp.refused.add("ann@old.example")
+    for attempt in range(10):
+        code, out, _ = run("send", "--json")
+        left = 0 if attempt == 9 else 3
+        expected = {"delivered_count": 0, "refused_count": 3, "waiting_count": left}
+        assert (code, json.loads(out)) == (ExitCode.REFUSED, expected)
+        figures = (tmp_path / "metrics" / "billing-notices.prom").read_text()
+        assert f"\nviewledger_billing_notices_waiting {float(left)}\n" in figures
+        assert ("viewledger_billing_notices_oldest_timestamp_seconds" in figures) == bool(left)
+    assert run("send")[0] == ExitCode.OK
+    code, out, _ = run("sent", "--state", "refused", "--payee", "ann", "--json")
+    found = json.loads(out)["notices"]
+    assert [(each["attempt_count"], each["error"], each["address"]) for each in found] == [
+        (10, "550 no such user", "a…@old.example")
+    ] * 3
+    assert smtp.accepted == []
+
+
+def test_a_server_that_is_away_costs_no_attempt_and_nothing_is_lost(
+    run: Run, smtp: SmtpServerOfTests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = f"smtp://127.0.0.1:{smtp.port}"
+    monkeypatch.setenv("VIEWLEDGER_SMTP_URL", "smtp://127.0.0.1:1")
+    code, _, error = run("send")
+    assert (code, "the SMTP server at 127.0.0.1:1 does not answer" in error) == (ExitCode.UNAVAILABLE, True), error
+    monkeypatch.setenv("VIEWLEDGER_SMTP_URL", here)
+    assert run("send")[0] == ExitCode.OK
+    assert len(smtp.accepted) == 1
+
+
+def test_what_was_accepted_and_not_noted_is_sent_again_under_the_same_id(run: Run, smtp: SmtpServerOfTests) -> None:
+    notices = PostgresNotices(connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_notices"))
+    (due,) = notices.due()
+    attempted: list[PayeeNotice] = []
+
+    def accepted_and_killed(notice: PayeeNotice) -> None:
+        attempted.append(notice)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        notices.attempt(due, accepted_and_killed)
+    assert notices.due() == attempted == [due]
+    assert run("send")[0] == ExitCode.OK
+    assert smtp.accepted[0]["Message-ID"] == f"<{due.notice_id}@views.example>"
+    # another process that read it before
+    assert notices.attempt(due, lambda _notice: pytest.fail("sent twice")) is None
+
+
+def test_the_role_of_notices_reads_no_bank_data_and_changes_no_attempt(url: str, run: Run) -> None:
+    assert run("send")[0] == ExitCode.OK
+    with person(url, "viewledger_notices") as login, closing(psycopg2.connect(login)) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        for refused in (
+            "SELECT iban FROM billing.bank_accounts",
+            "SELECT * FROM billing.statements",
+            "UPDATE billing.notice_attempts SET error = 'x'",
+            "DELETE FROM billing.notice_attempts",
+        ):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                cursor.execute(refused)

@@ -29,6 +29,7 @@ from ingestion.contract.plays import OTHER_PLAYER
 from ingestion.prometheus_collector import CollectorMetrics
 from jobs.commands.billing.figures import (
     record_estimates_and_payouts,
+    record_notices,
     record_waiting,
     recorded_billing,
     run_figures,
@@ -47,6 +48,7 @@ from jobs.telemetry.figures_file import (
 from serving_layer.counts.prometheus_api import ApiMetrics
 from speed_layer.prometheus_speed_metrics import PrometheusSpeedMetrics
 from tests.billing_fakes import NOVEMBER, run_of
+from tests.payee_notices import FINAL_STATEMENT
 
 SCRAPES = Path(__file__).parent / "unit" / "scrapes"
 """What exporters of servers answered, by server."""
@@ -81,6 +83,7 @@ def exported_metrics(folder: Path) -> Exported:
     estimated = NightOf(NOVEMBER, "estimated", "", estimates=(Estimate("ann", "EUR", 1, 1),))
     batch = ListedBatch("b1", "EUR", NOVEMBER.start_on, "ann", "written", "settled", 1, 1)
     record_estimates_and_payouts(environ, Night((estimated,), 0), [batch])
+    record_notices(environ, [FINAL_STATEMENT])
     summary = RunSummary(state_counts=Counter(dict.fromkeys(ALLOWED["statement"], 1)))
     billed = BilledPeriod(run_of(), summary, {}, {}, dry_run=False)
     write_figures(path.parent / "metrics" / "posted.prom", run_figures(billed))

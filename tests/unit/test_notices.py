@@ -5,7 +5,6 @@ import ssl
 import string
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
 from email import message_from_bytes
 from email.policy import SMTP, default
 from pathlib import Path
@@ -13,35 +12,19 @@ from pathlib import Path
 import pytest
 
 from billing.errors import ChannelRefusedError, NoticeRefusedError
-from billing.notices.notice import ATTEMPTS_MAX, KINDS, PayeeNotice, mail_of
+from billing.notices.notice import ATTEMPTS_MAX, KINDS, mail_of
 from billing.notices.smtp_mail import SmtpMail, SmtpServer
 from billing.payouts.bank_data import email_problem
 from faults.certificates import Authority
 from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.errors import CommandError
 from jobs.settings.declared.billing import NOTICES_FROM, SMTP_URL
+from tests.payee_notices import FINAL_STATEMENT
 from tests.smtp_server import smtp_server
-
-MOVED_AT = datetime(2026, 11, 3, 4, 10, tzinfo=UTC)
-FINAL = PayeeNotice(
-    notice_id="0123456789abcdef0123456789abcdef",
-    kind="statement_final",
-    subject_kind="statement",
-    subject_id="s1",
-    transition_index=2,
-    payee_id="ann",
-    account_version=1,
-    email="ann@example.org",
-    moved_at=MOVED_AT,
-    currency="EUR",
-    amount_micros=12_500_000,
-    period_start_on=date(2026, 10, 1),
-    period_end_on=date(2026, 11, 1),
-)
 
 
 def test_a_statement_is_told_with_its_days_its_amount_and_a_link() -> None:
-    mail = mail_of(FINAL, sender="payments@views.example", portal_url="https://views.example")
+    mail = mail_of(FINAL_STATEMENT, sender="payments@views.example", portal_url="https://views.example")
     assert dict(mail.items()) == {
         "From": "payments@views.example",
         "To": "ann@example.org",
@@ -62,7 +45,7 @@ def test_a_statement_is_told_with_its_days_its_amount_and_a_link() -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_kind_has_words_without_a_gap_and_is_the_same_each_time(kind: str) -> None:
-    notice = replace(FINAL, kind=kind)
+    notice = replace(FINAL_STATEMENT, kind=kind)
     first, again = (mail_of(notice, sender="a@b.example", portal_url=None).as_bytes(policy=SMTP) for _ in range(2))
     assert first == again
     text = str(message_from_bytes(first, policy=default).get_content())
@@ -72,11 +55,13 @@ def test_every_kind_has_words_without_a_gap_and_is_the_same_each_time(kind: str)
 
 
 def test_a_notice_waits_until_it_is_delivered_or_refused_too_often() -> None:
-    assert FINAL.state == "waiting"
-    assert replace(FINAL, attempt_count=ATTEMPTS_MAX - 1).state == "waiting"
-    assert replace(FINAL, attempt_count=ATTEMPTS_MAX).state == "refused"
-    assert replace(FINAL, attempt_count=ATTEMPTS_MAX, delivered_at=MOVED_AT).state == "delivered"
-    assert FINAL.masked == "a…@example.org"
+    assert FINAL_STATEMENT.state == "waiting"
+    assert replace(FINAL_STATEMENT, attempt_count=ATTEMPTS_MAX - 1).state == "waiting"
+    assert replace(FINAL_STATEMENT, attempt_count=ATTEMPTS_MAX).state == "refused"
+    assert (
+        replace(FINAL_STATEMENT, attempt_count=ATTEMPTS_MAX, delivered_at=FINAL_STATEMENT.moved_at).state == "delivered"
+    )
+    assert FINAL_STATEMENT.masked == "a…@example.org"
 
 
 @pytest.mark.parametrize(
@@ -102,12 +87,12 @@ def test_no_address_that_is_taken_ends_a_header_or_a_command(seed: int) -> None:
         if email_problem(email) is None:
             assert email.count("@") == 1
             assert not set(' \r\n\0<>,;:"ä') & set(email)
-            assert mail_of(replace(FINAL, email=email), sender="a@b.example", portal_url=None)["To"] == email
+            assert mail_of(replace(FINAL_STATEMENT, email=email), sender="a@b.example", portal_url=None)["To"] == email
 
 
 def sent(url: str, ca_file: Path | None = None) -> None:
     with SmtpMail(SmtpServer(url, ca_file), timeout_seconds=5) as smtp:
-        smtp.send(mail_of(FINAL, sender="payments@views.example", portal_url=None))
+        smtp.send(mail_of(FINAL_STATEMENT, sender="payments@views.example", portal_url=None))
 
 
 @pytest.mark.parametrize(("scheme", "is_implicit"), [("smtp", False), ("smtps", True)])
@@ -141,7 +126,7 @@ def test_a_server_elsewhere_without_tls_is_not_spoken_to(monkeypatch: pytest.Mon
 
 def test_a_refused_receiver_is_not_a_fault_of_the_server_and_a_dead_server_is() -> None:
     with smtp_server() as server:
-        server.refused.add(FINAL.email)
+        server.refused.add(FINAL_STATEMENT.email)
         with pytest.raises(NoticeRefusedError, match=r"^550 no such user$"):
             sent(f"smtp://127.0.0.1:{server.port}")
         port = server.port

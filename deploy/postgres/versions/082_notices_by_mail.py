@@ -3,5 +3,5 @@
 from jobs.wiring.sql_migration import sql_beside
 
 revision = "082"
-down_revision = "080"
+down_revision = "081"
 upgrade = sql_beside(__file__)

@@ -64,32 +64,33 @@ SELECT billing.make_stamped(ARRAY['notice_attempts']);
 -- was taken; of a new account, that of the one before and, if it is another, its own. A step from before its payee had an address
 -- is told to nobody.
 CREATE VIEW billing.payee_notices AS
+    -- each column has its type and its name in every part: a dump restores the view in the same words
     WITH steps AS (
-        SELECT t.subject_kind, t.subject_id, t.transition_index, t.moved_at, 'statement_final' AS kind, s.payee_id, s.currency,
+        SELECT t.subject_kind, t.subject_id, t.transition_index, t.moved_at, 'statement_final'::text AS kind, s.payee_id, s.currency,
                s.payable_micros AS amount_micros, s.period_start_on, s.period_end_on
         FROM billing.transitions t JOIN billing.statements s ON s.statement_id = t.subject_id
         WHERE t.subject_kind = 'statement' AND t.to_state = 'finalised'
         UNION ALL
-        SELECT t.subject_kind, t.subject_id, t.transition_index, t.moved_at, 'payout_instructed', i.payee_id, b.currency,
-               i.amount_micros, NULL, NULL
+        SELECT t.subject_kind, t.subject_id, t.transition_index, t.moved_at, 'payout_instructed'::text AS kind, i.payee_id, b.currency,
+               i.amount_micros, NULL::date AS period_start_on, NULL::date AS period_end_on
         FROM billing.transitions t JOIN billing.payout_batches b ON b.batch_id = t.subject_id
         JOIN billing.payout_items i USING (batch_id)
         WHERE t.subject_kind = 'payout_batch' AND t.to_state = 'written'
         UNION ALL
-        SELECT t.subject_kind, t.subject_id, t.transition_index, t.moved_at, 'payout_' || t.to_state, i.payee_id, b.currency,
-               i.amount_micros, NULL, NULL
+        SELECT t.subject_kind, t.subject_id, t.transition_index, t.moved_at, 'payout_' || t.to_state AS kind, i.payee_id, b.currency,
+               i.amount_micros, NULL::date AS period_start_on, NULL::date AS period_end_on
         FROM billing.transitions t JOIN billing.payout_items i ON i.item_id = t.subject_id
         JOIN billing.payout_batches b USING (batch_id)
         WHERE t.subject_kind = 'payout' AND t.to_state IN ('rejected', 'returned')
         UNION ALL
         SELECT t.subject_kind, t.subject_id, t.transition_index, t.moved_at,
-               CASE t.to_state WHEN 'pending' THEN 'hold_placed' ELSE 'hold_' || t.to_state END, h.payee_id, h.currency,
-               h.amount_micros, NULL, NULL
+               CASE t.to_state WHEN 'pending' THEN 'hold_placed' ELSE 'hold_' || t.to_state END AS kind, h.payee_id, h.currency,
+               h.amount_micros, NULL::date AS period_start_on, NULL::date AS period_end_on
         FROM billing.transitions t JOIN billing.holds h ON h.hold_id = t.subject_id
         WHERE t.subject_kind = 'hold'
         UNION ALL
-        SELECT t.subject_kind, t.subject_id, t.transition_index, t.moved_at, 'account_' || t.to_state, a.payee_id, NULL, NULL,
-               NULL, NULL
+        SELECT t.subject_kind, t.subject_id, t.transition_index, t.moved_at, 'account_' || t.to_state AS kind, a.payee_id,
+               NULL::text AS currency, NULL::bigint AS amount_micros, NULL::date AS period_start_on, NULL::date AS period_end_on
         FROM billing.transitions t JOIN billing.bank_accounts a ON t.subject_id = a.payee_id || ':' || a.account_version
         WHERE t.subject_kind = 'bank_account'),
     in_force AS (

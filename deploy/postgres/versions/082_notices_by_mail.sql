@@ -56,6 +56,9 @@ COMMENT ON COLUMN billing.notice_attempts.account_version IS 'The account whose 
 COMMENT ON COLUMN billing.notice_attempts.error IS 'Why the server refused it; null: the server accepted it.';
 CREATE UNIQUE INDEX notice_attempts_delivered ON billing.notice_attempts
     (subject_kind, subject_id, transition_index, payee_id, account_version) WHERE error IS NULL;
+CREATE TRIGGER number_follows BEFORE INSERT ON billing.notice_attempts
+    FOR EACH ROW EXECUTE FUNCTION published.follow_number('attempt_index', '0', 'subject_kind', 'subject_id', 'transition_index',
+                                                          'payee_id', 'account_version');
 ALTER TABLE billing.notice_attempts OWNER TO viewledger_owner;
 SELECT billing.make_append_only(ARRAY['notice_attempts']);
 SELECT billing.make_stamped(ARRAY['notice_attempts']);

@@ -64,6 +64,7 @@ class PayeeNotice:
 
 
 _ASK = "If you did not ask for it, tell those who pay you now."
+_ANSWER = "The portal has the answer."
 _WORDS = {
     "statement_final": ("Your statement of {period} is final", "It pays {amount}.", "statements/{subject_id}"),
     "payout_instructed": ("A payment to you was instructed", "{amount} was sent to the bank.", "earnings"),
@@ -79,6 +80,9 @@ _WORDS = {
         f"The bank account that you are paid to, or the address of these notices, is another from now on. {_ASK}",
         "account",
     ),
+    "appeal_accepted": ("Your appeal against a statement was accepted", _ANSWER, "notices"),
+    "appeal_rejected": ("Your appeal against a statement was rejected", _ANSWER, "notices"),
+    "traffic_appeal_answered": ("Your appeal about views that are not counted was answered", _ANSWER, "invalid"),
     "account_refused": ("A change of your account was refused", "You are paid to the one before.", "account"),
 }
 """Kind → the subject, the sentence, and the page of the portal behind the link."""

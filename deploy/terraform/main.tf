@@ -18,6 +18,10 @@ locals {
     VIEWLEDGER_TRAITS_KEY            = "traits"
     VIEWLEDGER_API_CURSOR_KEY        = "cursors"
   }
+  notices = var.notices ? { noticeSecrets = {
+    VIEWLEDGER_NOTICES_POSTGRES_URL = { name = "${var.secret_prefix}postgres-notices" }
+    VIEWLEDGER_SMTP_URL             = { name = "${var.secret_prefix}smtp" }
+  } } : {}
   ingress = var.ingress == null ? {} : {
     ingress = {
       enabled       = true
@@ -37,5 +41,5 @@ locals {
     batch    = { resident = var.batch_resident }
     state    = { storageClass = var.storage_class }
     backup   = { existingClaim = var.backup_claim }
-  }, local.ingress)
+  }, local.notices, local.ingress)
 }

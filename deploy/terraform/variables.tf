@@ -67,6 +67,12 @@ variable "settings" {
   default     = {}
 }
 
+variable "notices" {
+  description = "Whether payees get e-mails, by the Secrets `postgres-notices` and `smtp`; needs VIEWLEDGER_NOTICES_FROM in settings."
+  type        = bool
+  default     = false
+}
+
 variable "ingress" {
   description = "The hosts and the Secret with their certificate; null: no Ingress."
   type = object({

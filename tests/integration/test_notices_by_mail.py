@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.message import Message
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 
 from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_holds import PostgresHolds
+from billing.books.postgres_traffic_appeals import PostgresTrafficAppeals
 from billing.books.run_posting import post_bills
 from billing.books.states import Move
 from billing.notices.notice import PayeeNotice
@@ -22,7 +23,9 @@ from billing.payouts.bank_data import BankAccount
 from billing.payouts.postgres_own_account import ask_for_account
 from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
-from billing.postgres_session import connector
+from billing.postgres_session import connector, one_transaction
+from ingestion.contract.requests import RequestKey
+from ingestion.contract.traffic_reasons import InvalidClass
 from jobs.cli import main
 from jobs.exit_codes import ExitCode
 from tests.billing_fakes import bill, line, run_of
@@ -134,6 +137,35 @@ def test_a_payment_that_comes_back_and_a_hold_are_told(url: str, run: Run, smtp:
         "An amount is on hold",
         "An amount is no longer on hold",
     ]
+
+
+def test_an_answered_appeal_is_told_and_a_withdrawn_one_is_not(url: str, run: Run, smtp: SmtpServerOfTests) -> None:
+    bill_and_pay(url)
+    connect = connector(url, "viewledger_billing")
+    run("send")
+    smtp.accepted.clear()
+    holds = PostgresHolds(connect)
+    with one_transaction(connect) as cursor:
+        cursor.execute("SELECT statement_id FROM billing.statements WHERE payee_id = 'ann'")
+        ((statement_id,),) = cursor.fetchall()
+    for state in ("withdrawn", "rejected", "accepted"):
+        appeal_id = holds.appeal(statement_id, f"to be {state}", "ann").appeal_id
+        holds.decide_appeal(appeal_id, Move(state, "max", "looked at"))
+    about_traffic = PostgresTrafficAppeals(connect)
+    key = RequestKey("ann", "k1", "0" * 64)
+    appeal_id = about_traffic.file("ann", date(2026, 10, 3), InvalidClass.UNNATURAL, "a school class", key)
+    with person(url, "viewledger_reviewer") as login:
+        PostgresTrafficAppeals(connector(login)).answer(appeal_id, "it is one", "rae")
+    for _ in range(2):
+        assert run("send")[0] == ExitCode.OK
+    assert subjects(smtp.accepted) == [
+        ("ann@old.example", "Your appeal against a statement was rejected"),
+        ("ann@old.example", "Your appeal against a statement was accepted"),
+        ("ann@old.example", "Your appeal about views that are not counted was answered"),
+    ]
+    assert "looked at" not in str(smtp.accepted[0].get_payload())
+    assert "https://views.example/portal/notices" in str(smtp.accepted[1].get_payload())
+    assert "https://views.example/portal/invalid" in str(smtp.accepted[2].get_payload())
 
 
 def test_a_new_account_is_told_to_the_old_address_first_and_keeps_it_unless_told_otherwise(

@@ -16,13 +16,14 @@ import yaml
 from jobs.settings.declared import SETTINGS
 from jobs.settings.state_home import PROJECT
 from tests.command_lines import parsed
-from tests.unit.test_compose_file import OWN_SECRETS, SERVICES
+from tests.unit.test_compose_file import OWN_SECRETS, SERVICES, SMTP_URL
 
 CHART = PROJECT / "deploy" / "helm"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 EXAMPLE: dict[str, Any] = yaml.safe_load((CHART / "example-values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
 KEY_FILES = set(VALUES["keyFiles"])
+SECRETS = {*VALUES["secrets"], *VALUES["noticeSecrets"]}
 KUBERNETES = "1.34.0"
 EVERYTHING = {
     "batch": {"resident": False},
@@ -30,9 +31,14 @@ EVERYTHING = {
     "hdfs": {"configMap": "hadoop"},
     "spark": {"master": "spark://one:7077"},
     "keyFiles": {name: {"name": name.lower().replace("_", "-")} for name in sorted(KEY_FILES)},
+    "noticeSecrets": {name: {"name": "mail"} for name in VALUES["noticeSecrets"]},
     "checkpoints": {"existingClaim": "checkpoints"},
     "backup": {"existingClaim": "backups"},
-    "settings": {"VIEWLEDGER_TRUSTED_PROXIES": "10.0.0.1", "VIEWLEDGER_RETENTION_DAYS": 500},
+    "settings": {
+        "VIEWLEDGER_TRUSTED_PROXIES": "10.0.0.1",
+        "VIEWLEDGER_RETENTION_DAYS": 500,
+        "VIEWLEDGER_NOTICES_FROM": "a@b.example",
+    },
     "ingress": {"enabled": True, "collectorHost": "in.example.com", "apiHost": "api.example.com", "tlsSecret": "tls"},
     "networkPolicy": {"egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]},
 }
@@ -60,7 +66,7 @@ def given_secrets() -> Iterator[tuple[str, set[str]]]:
         lists = dict(re.findall(r"\{\{- \$(\w+) := list ((?:\"\w+\" ?)+)\}\}", text))
         for component, rest in re.findall(r"\"component\" \"([\w-]+)\"(.*?)\) \}\}", text, re.DOTALL):
             named = rest + "".join(lists[name] for name in re.findall(r"\$(\w+)", rest) if name in lists)
-            secrets = set(re.findall(r"\"(VIEWLEDGER_\w+)\"", named)) & ({*VALUES["secrets"]} | KEY_FILES)
+            secrets = set(re.findall(r"\"(VIEWLEDGER_\w+)\"", named)) & (SECRETS | KEY_FILES)
             yield component, secrets
 
 
@@ -97,17 +103,18 @@ def test_wrong_values_are_named_by_their_place(change: dict[str, Any], place: st
 
 
 def test_every_secret_is_a_secret_of_the_product_and_every_key_file_a_setting() -> None:
-    assert all(SETTINGS[name].is_secret for name in VALUES["secrets"])
+    assert all(SETTINGS[name].is_secret for name in SECRETS)
     assert SETTINGS.keys() >= KEY_FILES
     assert set(VALUES["secrets"]) == set(SCHEMA["properties"]["secrets"]["required"])
 
 
 def test_a_process_gets_the_secrets_that_it_gets_under_compose_and_no_others() -> None:
     given = dict(given_secrets())
-    without_redis = {"collector", "sql"}
+    without_redis = {"collector", "sql", "notices"}
     of_compose = {name: OWN_SECRETS[name] for name in ("collector", "speed", "api", "sql", "batch", "backup")}
     of_compose |= dict.fromkeys(("batch-hourly", "maintain", "reconcile", "audit"), OWN_SECRETS["nightly"])
     of_compose |= {"billing": OWN_SECRETS["billing"], "checkpoint": OWN_SECRETS["billing-nightly"]}
+    of_compose["notices"] = {"VIEWLEDGER_NOTICES_POSTGRES_URL", SMTP_URL.removesuffix("_FILE")}
     assert given == {
         name: secrets | (set() if name in without_redis else {"VIEWLEDGER_REDIS_URL"})
         for name, secrets in of_compose.items()
@@ -121,13 +128,17 @@ def test_ports_of_metrics_are_those_of_compose() -> None:
         assert f'"{name}" "{SERVICES[process]["environment"][name]}"' in text
 
 
-def rendered(tmp_path: Path, *layers: dict[str, Any]) -> list[dict[str, Any]]:
+def template(tmp_path: Path, *layers: dict[str, Any]) -> "subprocess.CompletedProcess[str]":
     if (helm := shutil.which("helm")) is None:
         pytest.skip("helm is not installed (go install helm.sh/helm/v3/cmd/helm@v3.22.0)")
     path = tmp_path / "values.yaml"
     path.write_text(yaml.safe_dump(merged(*layers)))
     words = [helm, "template", "views", str(CHART), "--values", str(path), "--kube-version", KUBERNETES]
-    result = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    return subprocess.run(words, capture_output=True, text=True, timeout=60)
+
+
+def rendered(tmp_path: Path, *layers: dict[str, Any]) -> list[dict[str, Any]]:
+    result = template(tmp_path, *layers)
     assert result.returncode == 0, result.stderr
     return [each for each in yaml.safe_load_all(result.stdout) if each]
 
@@ -168,5 +179,23 @@ def test_everything_that_can_be_turned_on_is_rendered(tmp_path: Path) -> None:
             assert {"name": "HADOOP_CONF_DIR", "value": "/etc/hadoop"} in container["env"], name
             assert {"name": "hadoop", "mountPath": "/etc/hadoop", "readOnly": True} in container["volumeMounts"], name
     kinds = [each["kind"] for each in objects]
-    assert kinds.count("CronJob") == 7
+    assert kinds.count("CronJob") == 8
     assert {"HorizontalPodAutoscaler", "Ingress", "NetworkPolicy", "PodDisruptionBudget"} <= set(kinds)
+
+
+def test_payees_are_told_by_e_mail_only_where_it_is_turned_on_and_what_lacks_then_is_named(tmp_path: Path) -> None:
+    given = {"noticeSecrets": EVERYTHING["noticeSecrets"], "settings": {"VIEWLEDGER_NOTICES_FROM": "a@b.example"}}
+    assert "views-notices" not in dict(pods_of(rendered(tmp_path, EXAMPLE)))
+    pods = dict(pods_of(rendered(tmp_path, EXAMPLE, given)))
+    file = "/run/secrets/viewledger/VIEWLEDGER_SMTP_URL"
+    (container,) = pods["views-notices"]["containers"]
+    assert {"name": "VIEWLEDGER_SMTP_URL_FILE", "value": file} in container["env"]
+    for name in ("views-notices", "views-migrate"):
+        assert "VIEWLEDGER_NOTICES_POSTGRES_URL_FILE" in str(pods[name]["containers"])
+    for part in given:
+        lacks = {key: value for key, value in given.items() if key != part}
+        if part == "noticeSecrets":
+            lacks = merged(given, {part: {"VIEWLEDGER_NOTICES_POSTGRES_URL": {"name": ""}}})
+        result = template(tmp_path, EXAMPLE, lacks)
+        assert result.returncode != 0
+        assert "e-mails to payees need noticeSecrets.VIEWLEDGER_NOTICES_POSTGRES_URL.name" in result.stderr

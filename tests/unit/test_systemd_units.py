@@ -12,12 +12,12 @@ import pytest
 from jobs.settings.declared import SETTINGS
 from jobs.settings.state_home import PROJECT
 from tests.command_lines import parsed
-from tests.unit.test_compose_file import KEY_SETTINGS, OWN_SECRETS
+from tests.unit.test_compose_file import KEY_SETTINGS, OWN_SECRETS, SMTP_URL
 
 FOLDER = PROJECT / "deploy" / "systemd"
 PROGRAM = "/opt/viewledger/.viewledger/venv/bin/python -P -m jobs.cli "
 SERVICES = {path.stem.removeprefix("viewledger-").rstrip("@"): path for path in sorted(FOLDER.glob("*.service"))}
-OF_COMPOSE = {name: name for name in ("collector", "speed", "api", "sql", "batch", "billing", "backup")}
+OF_COMPOSE = {name: name for name in ("collector", "speed", "api", "sql", "batch", "billing", "notices", "backup")}
 OF_COMPOSE |= dict.fromkeys(("maintain", "reconcile", "audit"), "nightly")
 
 
@@ -43,8 +43,9 @@ def test_a_process_gets_the_secrets_that_it_gets_under_compose_as_credentials(na
     given = [each.partition(":") for each in values(SERVICES[name], "LoadCredential")]
     assert all(place == f"/etc/viewledger/secrets/{setting}" for setting, _, place in given)
     named = {setting for setting, _, _ in given}
-    redis = set() if name in ("collector", "sql") else {"VIEWLEDGER_REDIS_URL"}
-    assert named == (OWN_SECRETS[OF_COMPOSE[name]] - set(KEY_SETTINGS)) | redis
+    redis = set() if name in ("collector", "sql", "notices") else {"VIEWLEDGER_REDIS_URL"}
+    mail = {SMTP_URL.removesuffix("_FILE")} if name == "notices" else set()
+    assert named == (OWN_SECRETS[OF_COMPOSE[name]] - set(KEY_SETTINGS)) | redis | mail
     assert all(SETTINGS[setting].is_secret for setting in named)
     files = [each for each in values(SERVICES[name], "Environment") if "_FILE=" in each]
     assert files == [f"{setting}_FILE=%d/{setting}" for setting, _, _ in given]
@@ -60,7 +61,7 @@ def test_a_night_has_its_service_and_a_time_in_utc(path: Path) -> None:
     service = path.with_suffix(".service")
     assert "RuntimeMaxSec=6h" in service.read_text()
     # a server was away, or another command was at work; what billing refuses is work for a person
-    again = "4" if service.stem == "viewledger-billing" else "4 5"
+    again = "4" if service.stem in ("viewledger-billing", "viewledger-notices") else "4 5"
     assert values(service, "RestartForceExitStatus") == [again]
     (when,) = values(path, "OnCalendar")
     assert re.fullmatch(r"\*-\*-\* 0[1-6]:10:00 UTC", when)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from jobs.settings.state_home import PROJECT
-from tests.unit.test_helm_chart import VALUES, merged, problems
+from tests.unit.test_helm_chart import SECRETS, VALUES, merged, problems
 
 FOLDER = PROJECT / "deploy" / "terraform"
 NAMED = re.compile(r"^    (VIEWLEDGER_\w+) +=", re.MULTILINE)
@@ -19,7 +19,7 @@ NAMED = re.compile(r"^    (VIEWLEDGER_\w+) +=", re.MULTILINE)
 
 def test_it_names_every_secret_of_the_chart_and_needs_no_provider() -> None:
     text = "".join(path.read_text() for path in FOLDER.glob("*.tf"))
-    assert set(NAMED.findall((FOLDER / "main.tf").read_text())) == set(VALUES["secrets"])
+    assert set(NAMED.findall((FOLDER / "main.tf").read_text())) == SECRETS
     assert "required_providers" not in text
     assert not re.search(r"^(resource|data|provider|module) ", text, re.MULTILINE)
 
@@ -55,11 +55,12 @@ def terraform(tmp_path: Path) -> Terraform:
 def test_the_values_of_the_example_fit_the_chart(terraform: Terraform) -> None:
     assert terraform.run("validate").returncode == 0
     assert terraform.run("fmt", "-check").returncode == 0
-    assert terraform.apply("-var=speed_processes=40").returncode == 0
+    assert terraform.apply("-var=speed_processes=40", "-var=notices=true").returncode == 0
     values: dict[str, Any] = yaml.safe_load(json.loads(terraform.run("output", "-json", "values").stdout))
     assert problems(merged(VALUES, values)) == []
     assert values["kafka"]["bootstrap"] == "kafka-1:9092,kafka-2:9092,kafka-3:9092"
     assert values["speed"]["replicas"] == 12, "no more processes than partitions"
+    assert values["noticeSecrets"]["VIEWLEDGER_SMTP_URL"]["name"].endswith("smtp")
     assert values["ingress"]["tlsSecret"] == "tls"
 
 

@@ -125,7 +125,7 @@ volumes:
       defaultMode: 0440
       sources:
         {{- range .secrets }}
-        {{- $secret := index $root.Values.secrets . }}
+        {{- $secret := index (merge (dict) $root.Values.secrets $root.Values.noticeSecrets) . }}
         - secret: { name: {{ $secret.name }}, items: [{ key: {{ $secret.key }}, path: {{ . }} }] }
         {{- end }}
         {{- range .keyFiles }}
@@ -176,7 +176,7 @@ spec:
       {{- include "viewledger.pod" . | nindent 6 }}
 {{- end }}
 
-{{/* A CronJob. Given: what a pod is given, and schedule. */}}
+{{/* A CronJob. Given: what a pod is given, schedule, and perhaps final: the exit code that no other try may follow. */}}
 {{- define "viewledger.cronjob" -}}
 apiVersion: batch/v1
 kind: CronJob
@@ -193,6 +193,9 @@ spec:
   jobTemplate:
     spec:
       backoffLimit: 3 # refused while another command is at work: Kubernetes waits longer before each try
+      {{- with .final }}
+      podFailurePolicy: { rules: [{ action: FailJob, onExitCodes: { operator: In, values: [{{ . }}] } }] }
+      {{- end }}
       template:
         metadata:
           labels:

@@ -48,10 +48,10 @@ CREATE TABLE billing.notice_attempts (
     attempted_at     timestamptz NOT NULL DEFAULT clock_timestamp()
         CONSTRAINT notice_attempts_attempted_at_readable CHECK (attempted_at BETWEEN '0001-01-02 00:00+00' AND '9999-12-30 00:00+00'),
     PRIMARY KEY (subject_kind, subject_id, transition_index, payee_id, account_version, attempt_index),
-    FOREIGN KEY (subject_kind, subject_id, transition_index) REFERENCES billing.transitions,
     FOREIGN KEY (payee_id, account_version) REFERENCES billing.bank_accounts
 );
 COMMENT ON TABLE billing.notice_attempts IS 'Append-only: each attempt to send a notice about a step of the books to a payee.';
+COMMENT ON COLUMN billing.notice_attempts.transition_index IS 'The number of the step among those of its subject; 0 for an answer.';
 COMMENT ON COLUMN billing.notice_attempts.account_version IS 'The account whose address it went to.';
 COMMENT ON COLUMN billing.notice_attempts.error IS 'Why the server refused it; null: the server accepted it.';
 CREATE UNIQUE INDEX notice_attempts_delivered ON billing.notice_attempts
@@ -95,8 +95,18 @@ CREATE VIEW billing.payee_notices AS
         SELECT t.subject_kind, t.subject_id, t.transition_index, t.moved_at, 'account_' || t.to_state AS kind, a.payee_id,
                NULL::text AS currency, NULL::bigint AS amount_micros, NULL::date AS period_start_on, NULL::date AS period_end_on
         FROM billing.transitions t JOIN billing.bank_accounts a ON t.subject_id = a.payee_id || ':' || a.account_version
-        WHERE t.subject_kind = 'bank_account'),
-    in_force AS (
+        WHERE t.subject_kind = 'bank_account'
+        UNION ALL
+        SELECT t.subject_kind, t.subject_id, t.transition_index, t.moved_at, 'appeal_' || t.to_state AS kind, p.payee_id,
+               NULL::text AS currency, NULL::bigint AS amount_micros, NULL::date AS period_start_on, NULL::date AS period_end_on
+        FROM billing.transitions t JOIN billing.appeals p ON p.appeal_id = t.subject_id
+        WHERE t.subject_kind = 'appeal' AND t.to_state IN ('accepted', 'rejected')
+        UNION ALL
+        SELECT 'traffic_appeal'::text AS subject_kind, w.appeal_id AS subject_id, 0 AS transition_index, w.answered_at AS moved_at,
+               'traffic_appeal_answered'::text AS kind, p.payee_id, NULL::text AS currency, NULL::bigint AS amount_micros,
+               NULL::date AS period_start_on, NULL::date AS period_end_on
+        FROM billing.traffic_appeal_answers w JOIN billing.traffic_appeals p USING (appeal_id)),
+    in_force AS NOT MATERIALIZED (  -- read once for each step: by its index, not whole
         SELECT a.payee_id, a.account_version, a.email, t.moved_at, t.subject_id
         FROM billing.bank_accounts a JOIN billing.transitions t
              ON t.subject_kind = 'bank_account' AND t.subject_id = a.payee_id || ':' || a.account_version AND t.to_state = 'in_force'),

@@ -53,6 +53,8 @@ class SmtpMail:
             raise ChannelRefusedError(f"{self._named} has no certificate to trust ({one_line(error)})") from error
         except smtplib.SMTPAuthenticationError as error:
             raise ChannelRefusedError(f"{self._named} refuses the user or the password ({error.smtp_code})") from error
+        except UnicodeEncodeError as error:  # smtplib sends both as ASCII
+            raise ChannelRefusedError(f"{self._named} takes a user and a password in ASCII alone") from error
         except smtplib.SMTPNotSupportedError as error:
             raise ChannelRefusedError(f"{self._named} offers no sign-in ({one_line(error)})") from error
         except OSError as error:

@@ -113,6 +113,8 @@ def test_mail_goes_by_tls_to_a_server_whose_certificate_is_trusted(
         with pytest.raises(ChannelRefusedError, match="refuses the user or the password") as caught:
             sent(url.replace("p%40ss", "wrong"), authority.file)
         assert "wrong" not in str(caught.value).replace("wrong password", "")
+        with pytest.raises(ChannelRefusedError, match="a user and a password in ASCII alone"):
+            sent(url.replace("p%40ss", "p%C3%A4ss"), authority.file)
         assert len(server.accepted) == 1
 
 

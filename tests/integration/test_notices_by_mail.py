@@ -65,8 +65,11 @@ def run(
 ) -> Iterator[Run]:
     """Runs `billing notices` with a login that has the role of notices and no other."""
     with person(url, "viewledger_notices") as login:
-        monkeypatch.setenv("VIEWLEDGER_POSTGRES_URL", login)
-        monkeypatch.setenv("VIEWLEDGER_SMTP_URL", f"smtp://127.0.0.1:{smtp.port}")
+        # as a deployment gives them: nothing but what this work needs
+        monkeypatch.delenv("VIEWLEDGER_POSTGRES_URL", raising=False)
+        monkeypatch.setenv("VIEWLEDGER_NOTICES_POSTGRES_URL", login)
+        (tmp_path / "smtp-url").write_text(f"smtp://127.0.0.1:{smtp.port}\n")
+        monkeypatch.setenv("VIEWLEDGER_SMTP_URL_FILE", str(tmp_path / "smtp-url"))
         monkeypatch.setenv("VIEWLEDGER_NOTICES_FROM", "payments@views.example")
         monkeypatch.setenv("VIEWLEDGER_PORTAL_URL", "https://views.example")
         monkeypatch.setenv("VIEWLEDGER_STATE_DIR", str(tmp_path))
@@ -212,20 +215,19 @@ def test_a_refused_receiver_keeps_nobody_else_waiting_and_is_given_up_after_ten_
     assert smtp.accepted == []
 
 
-def test_a_server_that_is_away_costs_no_attempt_and_nothing_is_lost(
-    run: Run, smtp: SmtpServerOfTests, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = f"smtp://127.0.0.1:{smtp.port}"
-    monkeypatch.setenv("VIEWLEDGER_SMTP_URL", "smtp://127.0.0.1:1")
+def test_a_server_that_is_away_costs_no_attempt_and_nothing_is_lost(run: Run, smtp: SmtpServerOfTests) -> None:
+    file = Path(os.environ["VIEWLEDGER_SMTP_URL_FILE"])
+    here = file.read_text()
+    file.write_text("smtp://127.0.0.1:1")
     code, _, error = run("send")
     assert (code, "the SMTP server at 127.0.0.1:1 does not answer" in error) == (ExitCode.UNAVAILABLE, True), error
-    monkeypatch.setenv("VIEWLEDGER_SMTP_URL", here)
+    file.write_text(here)
     assert run("send")[0] == ExitCode.OK
     assert len(smtp.accepted) == 1
 
 
 def test_what_was_accepted_and_not_noted_is_sent_again_under_the_same_id(run: Run, smtp: SmtpServerOfTests) -> None:
-    notices = PostgresNotices(connector(os.environ["VIEWLEDGER_POSTGRES_URL"], "viewledger_notices"))
+    notices = PostgresNotices(connector(os.environ["VIEWLEDGER_NOTICES_POSTGRES_URL"], "viewledger_notices"))
     (due,) = notices.due()
     attempted: list[PayeeNotice] = []
 

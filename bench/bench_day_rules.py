@@ -4,10 +4,12 @@
     python -m bench.bench_day_rules --labelled FOLDER [FOLDER ...] [--spark] [--verdicts FILE]
     python -m bench.bench_day_rules --runs [--seeds 1] [--size 200000] [--labelled FOLDER]
 
-The plain model (or Spark) judges each day of made-up traffic; FAMILIES is held_out, tuned or both. A FOLDER holds a
-stream of somebody else's families: `events.kafka.jsonl`, `labels.csv` and `videos.csv`. What the general rules find
-there is invalid before the day rules look. FILE gets event_id and verdict, for another score. `--runs` measures whole
-batch runs on Spark, without the day rules and with them: goal at most 2.5 times the seconds, good is 1.6.
+The plain model (or Spark) judges each day of made-up traffic; FAMILIES is held_out, tuned, both, or weeks: 30 days of
+families that show only over weeks. A FOLDER holds a stream of somebody else's families: `events.kafka.jsonl`,
+`labels.csv` and `videos.csv`. What the general rules find there is invalid before the day rules look. The plain model
+judges a stream of 28 days and more by the rules of a period, too, and a second score has both; a FOLDER's payees are
+not known as viewers. FILE gets event_id and verdict, for another score. `--runs` measures whole batch runs on Spark,
+without the day rules and with them: goal at most 2.5 times the seconds, good is 1.6.
 """
 
 import argparse
@@ -17,15 +19,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from batch_layer.lake.spark_kept import kept
 from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.traffic.day_events import DayEvent, DayOutcome
 from batch_layer.traffic.day_rules import day_outcomes
+from batch_layer.traffic.period_rules import PayeeViewer, period_outcomes
 from batch_layer.traffic.spark_day_rules import SCHEMA
 from batch_layer.traffic.spark_day_rules import day_outcomes as spark_day_outcomes
-from bench.labelled import held_out_families, tuned_families
+from bench.labelled import families_of_weeks, held_out_families, tuned_families
 from bench.labelled.batch_runs import Cost, costs
 from bench.labelled.files import days_of, read_events
 from bench.labelled.score import Score
@@ -38,7 +42,19 @@ VERDICTS = {None: "counted", "invalid": "invalid_traffic", "review": "under_revi
 FAMILIES: Mapping[str, tuple[Family, ...]] = {
     "held_out": (*held_out_families.HONEST, *held_out_families.ATTACKS),
     "tuned": (*tuned_families.HONEST, *tuned_families.ATTACKS),
+    "weeks": (*families_of_weeks.HONEST, *families_of_weeks.ATTACKS),
 }
+DAYS, DAYS_OF_WEEKS = 3, 30
+
+
+class Stream(NamedTuple):
+    """Labelled traffic."""
+
+    events: list[DayEvent]
+    labels: dict[str, Label]
+    general: dict[str, str]
+    """The outcomes of general rules by event id."""
+    payee_viewers: list[PayeeViewer]
 
 
 def main() -> None:
@@ -53,20 +69,27 @@ def main() -> None:
     wanted.add_argument("--runs", action="store_true", help="measure batch runs without and with the day rules")
     asked = wanted.parse_args()
     if asked.runs:
-        for events, _, _ in streams(asked):
-            print_runs(events)
+        for stream in streams(asked):
+            print_runs(stream.events)
         return
     score, rules, count, seconds = Score(), SparkRules() if asked.spark else plain_rules, 0, 0.0
-    verdicts: dict[str, str] = {}
-    for events, labels, general in streams(asked):
+    of_both, verdicts = Score(), dict[str, str]()
+    for stream in streams(asked):
+        events = [each for each in stream.events if each.event_id not in stream.general]
         started = time.monotonic() if asked.spark else time.process_time()
-        outcomes = general | judged([each for each in events if each.event_id not in general], rules)
+        outcomes = stream.general | judged(events, rules)
         seconds += (time.monotonic() if asked.spark else time.process_time()) - started
-        score.add(events, labels, outcomes)
-        verdicts |= {each.event_id: VERDICTS[outcomes.get(each.event_id)] for each in events}
-        count += len(events)
+        score.add(stream.events, stream.labels, outcomes)
+        if not asked.spark and (found := judged_as_period(events, stream.payee_viewers)) is not None:
+            outcomes = found | outcomes
+            of_both.add(stream.events, stream.labels, outcomes)
+        verdicts |= {each.event_id: VERDICTS[outcomes.get(each.event_id)] for each in stream.events}
+        count += len(stream.events)
     print(f"{count:,} events, {seconds:.0f} s {'in Spark' if asked.spark else 'of CPU in the plain model'}")
     print("\n".join(score.lines()))
+    if of_both.events:
+        print("the streams of 28 days and more, with the rules of a period:")
+        print("\n".join(of_both.lines()))
     if asked.verdicts:
         with asked.verdicts.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("event_id", "verdict"), *sorted(verdicts.items())])
@@ -85,24 +108,34 @@ def print_runs(events: Sequence[DayEvent]) -> None:
           f"{ruled.cpu_seconds / base.cpu_seconds:.2f} x the CPU, {ruled.jobs / base.jobs:.2f} x the jobs")  # fmt: skip
 
 
-def streams(asked: argparse.Namespace) -> Iterator[tuple[list[DayEvent], dict[str, Label], dict[str, str]]]:
-    """Yield each stream: events, labels, and the outcomes of general rules."""
+def streams(asked: argparse.Namespace) -> Iterator[Stream]:
+    """Yield each stream."""
     for folder in asked.labelled or ():
         rows = list(read_events(folder))
         general = {event.event_id: "invalid" for event, _, is_invalid in rows if is_invalid}
-        yield [event for event, _, _ in rows], {event.event_id: label for event, label, _ in rows}, general
+        yield Stream([event for event, _, _ in rows], {event.event_id: label for event, label, _ in rows}, general, [])
     for seed in () if asked.labelled else asked.seeds.split(","):
-        world = World(int(seed), size=asked.size)
+        world = World(int(seed), size=asked.size, days=DAYS_OF_WEEKS if asked.families == "weeks" else DAYS)
         world.ordinary()
-        for family in FAMILIES.get(asked.families, tuple(each for group in FAMILIES.values() for each in group)):
+        for family in FAMILIES.get(asked.families, (*FAMILIES["held_out"], *FAMILIES["tuned"])):
             family(world)
-        yield world.events, world.labels, {}
+        yield Stream(world.events, world.labels, {}, world.owners)
 
 
 def judged(every: Sequence[DayEvent], rules: Rules) -> dict[str, str]:
     """Return the outcome of each event that has one, by its id."""
     ids = {(each.partition, each.offset): each.event_id for each in every}
     return {ids[each.partition, each.offset]: each.outcome for day, rows in days_of(every) for each in rules(rows, day)}
+
+
+def judged_as_period(every: Sequence[DayEvent], payee_viewers: Sequence[PayeeViewer]) -> dict[str, str] | None:
+    """Return what the rules of a period say of each event, by its id; None if they look at more days than these."""
+    days = {each.event_day for each in every}
+    if len(days) < SHIPPED.period_days:
+        return None
+    ids = {(each.partition, each.offset): each.event_id for each in every}
+    found = period_outcomes(every, payee_viewers, days, SHIPPED)
+    return {ids[each.partition, each.offset]: each.outcome for each in found}
 
 
 def plain_rules(rows: Sequence[DayEvent], day: date) -> Iterable[DayOutcome]:

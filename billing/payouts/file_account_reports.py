@@ -14,6 +14,7 @@ from billing.money import amount_text
 from billing.payouts.account_entries import AccountEntry, AccountReport, EntryPart
 from billing.payouts.file_iso20022 import ALLOWED, Document, Iso20022Reader
 from billing.terms.currency import CURRENCIES
+from ingestion.contract.instants import day_of_text
 from ingestion.contract.requests import FileRefusedError
 
 NAMES = r"camt\.05[34]\.001\.(0[2-9]|1[0-3])"
@@ -105,7 +106,7 @@ class _Reader(Iso20022Reader):
         sign = _SIGNS.get(self.text(node, "CdtDbtInd"))
         day = self.text(node, "BookgDt", "Dt") or self.text(node, "BookgDt", "DtTm")
         try:
-            booked_on = date.fromisoformat(day[:10])
+            booked_on = day_of_text(day[:10])
         except ValueError:
             booked_on = date.min
         if not amount_micros or currency not in CURRENCIES or sign is None or booked_on.year < 2000:

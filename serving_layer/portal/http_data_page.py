@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from ingestion.contract.countries import UNKNOWN_COUNTRY, country_of
+from ingestion.contract.instants import day_of_text
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.portal.data_ports import DataAnswers, DataVersion
@@ -162,11 +163,12 @@ async def _asked(visit: Visit) -> AskedSpan | Response:
             sentence = f"`country` is a code of ISO 3166 such as DE, or ZZ where none is known; {sent!r} is none."
             return visit.problem(422, "No such country", sentence)
     try:
-        day = date.fromisoformat(text) if text else _settled_day(visit)
+        day = day_of_text(text) if text else _settled_day(visit)
     except ValueError:
-        return visit.problem(422, "No such day", f"`on` is a day such as 2026-11-20; {text[:40]!r} is none.")
+        day = date.min
     if not FIRST_DAY <= day <= LAST_DAY:
-        return visit.problem(422, "No such day", f"`on` is a day from {FIRST_DAY} to {LAST_DAY}; {day} is not.")
+        sentence = f"`on` is a day such as 2026-11-20, from {FIRST_DAY} to {LAST_DAY}; {text[:40]!r} is none."
+        return visit.problem(422, "No such day", sentence)
     asked = AskedSpan(CalendarSpan(name), CalendarSpan(name).start(day), **filters)
     return await _refused_name(visit, asked) or asked
 

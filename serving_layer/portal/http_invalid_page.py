@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 from starlette.responses import Response
 
+from ingestion.contract.instants import day_of_text
 from ingestion.contract.periods import Period
 from ingestion.contract.traffic_reasons import InvalidClass
 from serving_layer.access.access import Scope
@@ -183,9 +184,9 @@ async def _form(
 
 async def _row(visit: Visit, day_text: str, class_: str) -> ShownDay | Response:
     try:
-        day, its_class = date.fromisoformat(day_text), InvalidClass(class_)
+        day, its_class = day_of_text(day_text), InvalidClass(class_)
         span = Period(day, day + timedelta(days=1))
-    except (ValueError, OverflowError):
+    except ValueError:
         return visit.not_found()
     sums = [each for each in await _sums(visit, span) if each.invalid_class is its_class]
     reviewed = [each for each in await _under_review(visit) if (each.day, each.invalid_class) == (day, its_class)]

@@ -80,6 +80,8 @@ def test_parts_with_references_of_their_own_are_movements_where_the_whole_has_no
         (report(statement(entry("5", currency="EURO"))), "this one has 5000000, 'EURO', 1"),
         (report(statement(entry("5", day=""))), "1, ''"),
         (report(statement(entry("5", day="1999-12-31"))), "a BookgDt of 2000 or later"),
+        (report(statement(entry("5", day="2026-W49-2"))), "a BookgDt of 2000 or later"),
+        (report(statement(entry("5", day="20261201"))), "a BookgDt of 2000 or later"),
         (report(statement(entry("5", day="tomorrow"))), "'tomorrow'"),
         (report(statement(entry("5", reference=""))), "no AcctSvcrRef names the movement"),
         (report(statement(entry("5", detail("a", "2.00") + detail("b", "2.00")))), "2 parts do not add up to 5.000000"),

@@ -93,7 +93,8 @@ def test_a_form_that_is_sent_twice_is_one_appeal(client: TestClient, ports: Fake
 @pytest.mark.parametrize(
     "query",
     ["day=2026-11-18&class=robot", "day=2026-11-17&class=unnatural", "day=yesterday&class=robot", "class=robot",
-     "day=2026-11-18&class=ugly", "day=9999-12-31&class=robot", "day=2026-11-18"],
+     "day=2026-11-18&class=ugly", "day=9999-12-31&class=robot", "day=2026-11-18",
+     "day=20261118&class=unnatural", "day=2026-W47-3&class=unnatural"],
 )  # fmt: skip
 def test_nobody_objects_to_what_is_not_there(client: TestClient, ports: FakePorts, query: str) -> None:
     if "2026-11-18&class=robot" in query or "2026-11-17" in query:

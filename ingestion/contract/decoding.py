@@ -156,7 +156,7 @@ def _decode_slowly(raw: bytes, contract: int) -> ViewEvent | RejectedEvent:
     if contract != OLDEST and event_id is not None:
         event_id = event_id_of(event_id) or event_id
     try:
-        json.loads(raw, object_pairs_hook=_refuse_duplicate_keys)
+        json.loads(raw, object_pairs_hook=refuse_duplicate_keys)
     except _DuplicateKeyError as error:
         return RejectedEvent((Reason("duplicate_key", str(error)),), event_id)
     except (ValueError, RecursionError):
@@ -232,7 +232,8 @@ def _rejected(code: str, detail: str) -> RejectedEvent:
 _TOO_DEEP = _rejected("json_malformed", "nested too deeply")
 
 
-def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, for `json.loads`; raise ValueError with a sentence if a key is repeated."""
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()

@@ -1,5 +1,6 @@
 """The route by which the platform has plays signed, just before they begin."""
 
+import json
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ingestion.contract.countries import country_of
+from ingestion.contract.decoding import refuse_duplicate_keys
 from ingestion.contract.plays import PLAYS_MAX, PlayRequest, PlaySigner, SignedPlays
 from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
@@ -88,6 +90,10 @@ def _asked(body: bytes) -> list[PlayRequest]:
         ) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise refused("body_malformed", f"the body is not JSON ({error})") from None
+    try:
+        json.loads(body, object_pairs_hook=refuse_duplicate_keys)
+    except ValueError as error:
+        raise refused("plays_invalid", f"{error}; nothing was signed; give each key once") from None
     asked = sent if isinstance(sent, list) else [sent]
     if not 1 <= len(asked) <= PLAYS_MAX:
         raise refused("plays_invalid", f"the body asks for {len(asked)} plays; 1 to {PLAYS_MAX} are allowed")

@@ -1,5 +1,6 @@
 """Plays over HTTP: the platform's own key signs, for views that begin now."""
 
+import json
 from typing import Any
 
 import pytest
@@ -82,6 +83,11 @@ def test_plays_are_counted_by_the_player_that_they_name_and_later_ones_together(
         ({**ASKED, "player": "w" * 41 + "/1"}, 422, "plays_invalid"),
         ({**ASKED, "monetised": True}, 422, "plays_invalid"),
         ([ASKED, {}], 422, "plays_invalid"),
+        (
+            json.dumps([ASKED, ASKED]).encode().replace(b"true}]", b'true, "revenue_eligible": false}]'),
+            422,
+            "plays_invalid",
+        ),
     ],
 )
 def test_a_request_of_another_form_signs_nothing(body: Any, status: int, code: str) -> None:

@@ -85,16 +85,24 @@ class Call:
 def key_prefix(namespace: str, partition: int, *, spread: bool = False) -> str:
     """Return the prefix of every key of the partition: a hash tag, so that they are in one slot of a Cluster.
 
-    `spread`: the tag ends with the first number that puts it into the middle of the partition's own twelfth of the
-    slots. Masters hold ranges of slots, so each gets its share of partitions: `{views:0}` to `{views:11}` themselves
-    would be 4, 6 and 2 on three masters. One server keeps the short form.
+    `spread`: the tag ends with the first number that puts it near the partition's own place among the slots. Masters
+    hold ranges of slots, so each gets its share of partitions: `{views:0}` to `{views:11}` themselves would be 4, 6
+    and 2 on three masters. The first twelve are in the middle of a twelfth each, later rounds of twelve at a quarter,
+    three quarters, an eighth and so on: places do not depend on how many there are. One server keeps the short form.
     """
     if not spread:
         return f"{{{namespace}:{partition}}}"
-    width = REDIS_CLUSTER_HASH_SLOTS / PARTITION_COUNT
-    middle = (partition % PARTITION_COUNT + 0.5) * width
+    twelfth = REDIS_CLUSTER_HASH_SLOTS / PARTITION_COUNT
+    earlier_rounds, own = divmod(partition, PARTITION_COUNT)
+    place = (own + _halved(earlier_rounds + 1)) * twelfth
+    distance_max = twelfth / (4 * (earlier_rounds + 1))
     tags = (f"{{{namespace}:{partition}:{number}}}" for number in count())
-    return next(tag for tag in tags if abs(key_slot(tag.encode()) - middle) < width / 4)
+    return next(tag for tag in tags if abs(key_slot(tag.encode()) - place) < distance_max)
+
+
+def _halved(number: int) -> float:
+    """Return the term of the van der Corput sequence: 1/2, 1/4, 3/4, 1/8, 5/8 and so on from number 1 on."""
+    return int(f"{number:b}"[::-1], 2) / (1 << number.bit_length())
 
 
 def apply_call(prefix: str, chunk: Chunk, applied_at_ms: int, unknown_max: int) -> Call:

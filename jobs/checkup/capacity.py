@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from ingestion.contract.topics import PARTITION_COUNT
+from ingestion.contract.topics import PARTITION_COUNT, PARTITION_COUNT_MAX
 
-PARTITIONS_MAX = 256
 DAY_SECONDS = 86_400
 KEPT_VERSIONS_DAYS = 35
 """How long every version is kept (`published.expirable_versions`)."""
@@ -136,14 +135,15 @@ def _processes(load: Load) -> Iterator[Need]:
     )
     speed = _copies(peak, SPEED_RATE, load)
     partitions = max(PARTITION_COUNT, 12 * ceil(2 * speed / 12))
-    if partitions > PARTITIONS_MAX:
-        processes = PARTITIONS_MAX // 12 * 12 // 2
+    if partitions > PARTITION_COUNT_MAX:
+        processes = PARTITION_COUNT_MAX // 12 * 12 // 2
         most = int(processes * SPEED_RATE.value * load.busy_percent / 100 / load.peak_factor * DAY_SECONDS)
         raise ValueError(
-            f"{load.views_per_day:,} views a day need {partitions} partitions; at most {PARTITIONS_MAX} are supported: "
-            f"plan for {most:,} views a day or fewer, or lower the peak factor"
+            f"{load.views_per_day:,} views a day need {partitions} partitions; at most {PARTITION_COUNT_MAX} are "
+            f"supported: plan for {most:,} views a day or fewer, or lower the peak factor"
         )
-    yield Need("partitions", partitions, "", f"{PARTITION_COUNT} at least, and two for each speed process")
+    because = f"{PARTITION_COUNT} at least, and two for each speed process; set VIEWLEDGER_PARTITIONS"
+    yield Need("partitions", partitions, "", because)
     yield Need("collectors", _copies(peak, COLLECTOR_RATE, load), "processes", _why(COLLECTOR_RATE, load))
     yield Need("speed processes", speed, "processes", _why(SPEED_RATE, load))
     yield Need("API processes", _copies(load.reads_per_second, API_RATE, load), "processes", _why(API_RATE, load))

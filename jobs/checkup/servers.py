@@ -22,7 +22,7 @@ from ingestion.contract.topics import TOPIC_CLOCK
 from ingestion.contract.unavailable import UnavailableError, one_line
 from jobs.checkup.checks import CheckRow, bad, ok, warn
 from jobs.checkup.kafka_access import check_answer
-from jobs.checkup.topics import TOPICS, admin_client, differences
+from jobs.checkup.topics import admin_client, differences, required_topics
 from jobs.errors import CommandError
 from jobs.local_stack.http_probe import http_get
 from jobs.local_stack.ports import is_open
@@ -80,7 +80,7 @@ def kafka_rows(environ: Mapping[str, str]) -> list[CheckRow]:
     with admin_client(connection) as admin:
         found = differences(admin, connection)
     if not found:
-        return [ok("topics", f"{len(TOPICS)} are as they should be")]
+        return [ok("topics", f"{len(required_topics(connection.partition_count))} are as they should be")]
     return [bad("topics", *text.split("; ", 1)) for text in found]
 
 

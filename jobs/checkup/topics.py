@@ -10,7 +10,6 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from ingestion.contract.printable import counted
 from ingestion.contract.topics import (
-    PARTITION_COUNT,
     TOPIC_AD_VIEWS,
     TOPIC_CLOCK,
     TOPIC_DEAD_LETTERS,
@@ -22,6 +21,7 @@ from jobs.checkup.kafka_access import check_access
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.settings import KafkaConnection
+from jobs.settings.declared.servers import PARTITIONS
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -39,13 +39,15 @@ class Topic:
     settings: dict[str, str] = field(default_factory=dict)
 
 
-TOPICS = (
-    Topic(TOPIC_VIDEO_VIEWS, PARTITION_COUNT, 7 * DAY_MS),
-    Topic(TOPIC_AD_VIEWS, 12, 7 * DAY_MS),
-    Topic(TOPIC_USER_SESSIONS, 12, 7 * DAY_MS),
-    Topic(TOPIC_DEAD_LETTERS, 12, 30 * DAY_MS),
-    Topic(TOPIC_CLOCK, 1, HOUR_MS, {"segment.ms": str(HOUR_MS)}),
-)
+def required_topics(partition_count: int) -> tuple[Topic, ...]:
+    """Return the topics of an installation that has this number of partitions of views."""
+    return (
+        Topic(TOPIC_VIDEO_VIEWS, partition_count, 7 * DAY_MS),
+        Topic(TOPIC_AD_VIEWS, 12, 7 * DAY_MS),
+        Topic(TOPIC_USER_SESSIONS, 12, 7 * DAY_MS),
+        Topic(TOPIC_DEAD_LETTERS, 12, 30 * DAY_MS),
+        Topic(TOPIC_CLOCK, 1, HOUR_MS, {"segment.ms": str(HOUR_MS)}),
+    )
 
 
 @contextmanager
@@ -84,7 +86,8 @@ def wanted_settings(topic: Topic, connection: KafkaConnection) -> dict[str, str]
 
 def differences(admin: KafkaAdminClient, connection: KafkaConnection) -> list[str]:
     """Return one sentence for every difference, each with its remedy."""
-    names = [topic.name for topic in TOPICS]
+    topics = required_topics(connection.partition_count)
+    names = [topic.name for topic in topics]
     there = set(admin.list_topics())
     known = [name for name in names if name in there]
     found = [f"topic {name} does not exist; run ./viewledger topics create" for name in names if name not in there]
@@ -93,7 +96,7 @@ def differences(admin: KafkaAdminClient, connection: KafkaConnection) -> list[st
     described = {topic["name"]: topic for topic in admin.describe_topics(known)}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in known]
     settings = admin.describe_configs(resources, config_filter="all")["topic"]
-    for topic in TOPICS:
+    for topic in topics:
         if topic.name in described:
             found += layout_differences(topic, described[topic.name]["partitions"], connection)
             found += setting_differences(topic, settings[topic.name], connection)
@@ -104,10 +107,11 @@ def layout_differences(topic: Topic, partitions: list[dict[str, Any]], connectio
     """Return the differences in partitions and replicas."""
     found = []
     if len(partitions) != topic.partition_count:
+        is_chosen = topic.name == TOPIC_VIDEO_VIEWS and PARTITIONS.least <= len(partitions) <= PARTITIONS.most
+        remedy = f"set {PARTITIONS.name} to {len(partitions)}, or " if is_chosen else ""
         found.append(
-            f"topic {topic.name} has {counted(len(partitions), 'partition')} instead of "
-            f"{topic.partition_count}; a key would "
-            "change its partition, so create the topic again under a new stack"
+            f"topic {topic.name} has {counted(len(partitions), 'partition')} instead of {topic.partition_count}; "
+            f"{remedy}begin with an empty topic: in another number of partitions a key would change its own"
         )
     replicas = {len(partition["replica_nodes"]) for partition in partitions}
     if replicas != {connection.replication_factor}:

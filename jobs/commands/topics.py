@@ -6,7 +6,7 @@ from contextlib import suppress
 import kafka.errors
 from kafka.admin import KafkaAdminClient
 
-from jobs.checkup.topics import TOPICS, admin_client, differences, wanted_settings
+from jobs.checkup.topics import admin_client, differences, required_topics, wanted_settings
 from jobs.exit_codes import ExitCode
 from jobs.settings import KafkaConnection, environment
 
@@ -17,21 +17,21 @@ def create_missing() -> ExitCode:
     with admin_client(connection) as admin:
         for name in create(admin, connection):
             print(f"created {name}")
-        return _report(differences(admin, connection))
+        return _report(differences(admin, connection), connection)
 
 
 def check() -> ExitCode:
     """Return OK if the topics are right, else DIFFERENCE (each difference on its own line)."""
     connection = KafkaConnection.from_environ(environment())
     with admin_client(connection) as admin:
-        return _report(differences(admin, connection))
+        return _report(differences(admin, connection), connection)
 
 
-def _report(found: Sequence[str]) -> ExitCode:
+def _report(found: Sequence[str], connection: KafkaConnection) -> ExitCode:
     for difference in found:
         print(difference)
     if not found:
-        print(f"{len(TOPICS)} topics are as they should be")
+        print(f"{len(required_topics(connection.partition_count))} topics are as they should be")
     return ExitCode.DIFFERENCE if found else ExitCode.OK
 
 
@@ -44,7 +44,7 @@ def create(admin: KafkaAdminClient, connection: KafkaConnection) -> list[str]:
             "replication_factor": connection.replication_factor,
             "configs": wanted_settings(topic, connection),
         }
-        for topic in TOPICS
+        for topic in required_topics(connection.partition_count)
         if topic.name not in there
     }
     if missing:

@@ -10,6 +10,7 @@ from jobs.settings.declared import SETTINGS
 from jobs.settings.declared.servers import (
     HDFS_URL,
     MIN_INSYNC_REPLICAS,
+    PARTITIONS,
     POSTGRES_URL,
     REDIS_URL,
     REPLICATION_FACTOR,
@@ -50,9 +51,11 @@ def login_setting(login: str) -> str:
 
 @dataclass(frozen=True)
 class KafkaConnection:
-    """How Kafka is reached, and the replication of topics."""
+    """How Kafka is reached, and how its topics are made."""
 
     brokers: Brokers
+    partition_count: int
+    """Of the topic of views."""
     replication_factor: int
     min_insync_replicas: int
 
@@ -62,6 +65,7 @@ class KafkaConnection:
         replication = REPLICATION_FACTOR.read(environ)
         return cls(
             brokers=read_brokers(environ),
+            partition_count=PARTITIONS.read(environ),
             replication_factor=replication,
             min_insync_replicas=replace(MIN_INSYNC_REPLICAS, most=replication).read(environ),
         )

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 
-from ingestion.contract.topics import PARTITION_COUNT
 from ingestion.contract.unavailable import Part
 from jobs.exit_codes import ExitCode
 from jobs.resilience.circuit_breaker import CircuitBreaker
@@ -76,7 +75,7 @@ def serve_api(environ: Mapping[str, str], chosen: ApiSettings, listener: socket.
             postgres_breaker.on(pointer, PostgresVersions.current),
             postgres_breaker.on(counts, PostgresVersions.counts, PostgresVersions.changes),
             redis_breaker.on(speed, SpeedLayerCounts.read),
-            partition_count=PARTITION_COUNT,
+            partition_count=chosen.partition_count,
             executor=executor,
             observer=metrics,
         )

@@ -18,7 +18,7 @@ from jobs.settings.declared.api import (
     PORTAL_URL,
 )
 from jobs.settings.declared.listening import API_METRICS_PORT, API_PORT
-from jobs.settings.declared.servers import SPEED_NAMESPACE
+from jobs.settings.declared.servers import PARTITIONS, SPEED_NAMESPACE
 from jobs.wiring.access_settings import AccessSettings
 from jobs.wiring.plays import read_play_signer
 from jobs.wiring.pseudonyms import pseudonymiser
@@ -66,6 +66,8 @@ class ApiSettings:
     redis: settings.RedisConnection
     postgres: settings.PostgresConnection
     namespace: str
+    partition_count: int
+    """Of the topic of views, until a version tells it."""
     fresh_seconds: int
     """An answer is complete if everything that was on the log this long ago is known to be in it."""
     http: HttpSettings
@@ -86,6 +88,7 @@ class ApiSettings:
             redis=settings.RedisConnection.from_environ(environ),
             postgres=settings.PostgresConnection.from_environ(environ),
             namespace=SPEED_NAMESPACE.read(environ),
+            partition_count=PARTITIONS.read(environ),
             fresh_seconds=API_FRESH_SECONDS.read(environ),
             http=HttpSettings.from_environ(environ, API_PORT),
             figures=MetricsSettings.from_environ(environ, API_METRICS_PORT),

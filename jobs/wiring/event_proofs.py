@@ -11,9 +11,8 @@ from billing.errors import BillingError
 from billing.postgres_session import one_transaction
 from billing.proof.event_answers import EventAnswer, EventAnswers, PartAnswer
 from billing.proof.postgres_proofs import PostgresProofs
-from ingestion.contract.topics import PARTITION_COUNT
 from ingestion.contract.unavailable import Part, UnavailableError
-from jobs.settings.declared.servers import REDIS_URL, SPEED_NAMESPACE, SQL_URL
+from jobs.settings.declared.servers import PARTITIONS, REDIS_URL, SPEED_NAMESPACE, SQL_URL
 from jobs.wiring.billing_settings import billing_connector
 from serving_layer.access.postgres_reads import API_ROLE
 from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
@@ -27,6 +26,7 @@ def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iter
     """Yield the answers wired by the settings VIEWLEDGER_{POSTGRES,SQL,REDIS}_URL. Connects on demand."""
     connect = billing_connector(environ, role)
     redis_url, namespace = REDIS_URL.read(environ), SPEED_NAMESPACE.read(environ)
+    partition_count = PARTITIONS.read(environ)
     # imported here: Spark's client takes a second to load, which a refusal need not wait for
     from batch_layer.published.spark_connect import PublishedTables
     from batch_layer.settled.iceberg_settled_events import IcebergSettledEvents, events_by_sql_server
@@ -44,7 +44,7 @@ def open_event_answers(environ: Mapping[str, str], role: str = API_ROLE) -> Iter
 
         def is_counted_since(event_id: str) -> bool | None:
             try:
-                return speed.knows(UUID(event_id).bytes, PARTITION_COUNT)
+                return speed.knows(UUID(event_id).bytes, partition_count)
             except UnavailableError:
                 return None
 

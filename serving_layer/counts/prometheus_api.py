@@ -54,6 +54,7 @@ class ApiMetrics:
         self._settled = (reads.labels("settled"), ids.labels("settled"), failures.labels("settled"))
         self._pointer_seconds, self._pointer_failures = reads.labels("pointer"), failures.labels("pointer")
         self._version = Gauge("view_count_published_version", "The version that is served.", registry=registry)
+        self._partitions = Gauge("view_count_partitions", "Partitions of the topic of views.", registry=registry)
         self._age = Gauge(
             "view_count_settled_age_seconds",
             "How long ago settled_until of the served version was; 0 before the first version.",
@@ -98,6 +99,7 @@ class ApiMetrics:
     def version_known(self, version: ServedVersion) -> None:
         """Note that this version is served from now on."""
         self._version.set(version.version)
+        self._partitions.set(len(version.offset_ends))
         self._settled_until = version.settled_until.timestamp() if version.settled_until is not None else None
 
     def exposition(self) -> bytes:

@@ -50,6 +50,18 @@ def test_masters_and_replicas_are_told_apart() -> None:
     assert slots.every() == [ASKED, ("one", 1), ("four", 4), ("two", 2), ("three", 3)]
 
 
+@pytest.mark.parametrize(("count", "masters_max"), [(24, 12), (48, 16), (100, 24), (256, 48)])
+def test_more_partitions_are_spread_over_more_masters(count: int, masters_max: int) -> None:
+    """No master has more than twice its share; all have some."""
+    tags = [key_prefix("views", partition, spread=True) for partition in range(count)]
+    assert tags[:12] == [key_prefix("views", partition, spread=True) for partition in range(12)]
+    assert len(set(tags)) == count
+    for masters in range(2, masters_max + 1):
+        held = Counter(key_slot(tag.encode()) * masters // 16384 for tag in tags)
+        assert len(held) == masters
+        assert max(held.values()) <= 2 * count / masters, f"{masters} masters: {sorted(held.values())}"
+
+
 @pytest.mark.parametrize("masters", [2, 3, 4, 6, 12])
 @pytest.mark.parametrize("namespace", ["views", "test", "a-long-namespace-of-its-own"])
 def test_partitions_are_spread_evenly_over_masters_whose_slots_are_about_equal(masters: int, namespace: str) -> None:

@@ -217,7 +217,7 @@ def test_connections_are_read_from_the_environment() -> None:
     kafka = KafkaConnection.from_environ(
         {"VIEWLEDGER_KAFKA_BOOTSTRAP": "a:1, b:2", "VIEWLEDGER_REPLICATION_FACTOR": "3"}
     )
-    assert kafka == KafkaConnection(Brokers(("a:1", "b:2")), replication_factor=3, min_insync_replicas=1)
+    assert kafka == KafkaConnection(Brokers(("a:1", "b:2")), 12, replication_factor=3, min_insync_replicas=1)
     assert RedisConnection.from_environ({"VIEWLEDGER_REDIS_URL": "redis://h:1/0"}).url == "redis://h:1/0"
 
 

@@ -59,6 +59,14 @@ KAFKA_PASSWORD = Text(
     without="refused where the protocol has SASL",
     is_secret=True,
 )
+PARTITIONS = Whole(
+    "VIEWLEDGER_PARTITIONS",
+    read_by="api, commands",
+    meaning="the number of partitions of the topic of views, chosen before it is made",
+    default=topics.PARTITION_COUNT,
+    least=topics.PARTITION_COUNT,
+    most=topics.PARTITION_COUNT_MAX,
+)
 REPLICATION_FACTOR = Whole(
     "VIEWLEDGER_REPLICATION_FACTOR",
     read_by="`topics`, `doctor`",

@@ -157,6 +157,7 @@ class FakeWarehouse:
         return JudgedPiece(piece, frozenset(days), now, 0, len(days), 0, findings=findings)
 
     def groups_under_review(self, base: PublishedVersion) -> Sequence[TrafficGroup]:
+        self._step("groups_under_review")
         return self.groups
 
     def undisturbed(self, base: PublishedVersion, decisions: Collection[TrafficDecision]) -> Sequence[TrafficDecision]:

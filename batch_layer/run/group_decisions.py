@@ -21,14 +21,17 @@ def decisions_to_apply(
 
 
 def _expired(ports: RunPorts, former: PublishedVersion | None) -> ReleasedGroups:
-    """Note which groups wait for a decision, if the outcomes changed, and release those that waited too long.
-
-    The groups of a version are noted by the run after it, so a crash in between loses nothing.
-    """
     if former is None:
         return ReleasedGroups()
-    content_hash = former.content_hashes.get(TRAFFIC_OUTCOMES, "")
-    if content_hash != ports.traffic_decisions.noted_hash():
-        groups = ports.warehouse.groups_under_review(former)
-        ports.traffic_decisions.note(former.version, content_hash, groups)
+    note_groups(ports, former)
     return ports.traffic_decisions.expire()
+
+
+def note_groups(ports: RunPorts, version: PublishedVersion) -> None:
+    """Note which groups wait for a decision, if the outcomes changed.
+
+    The run that publishes a version notes its groups. If it could not, or was killed before, the next run does.
+    """
+    content_hash = version.content_hashes.get(TRAFFIC_OUTCOMES, "")
+    if content_hash != ports.traffic_decisions.noted_hash():
+        ports.traffic_decisions.note(version.version, content_hash, ports.warehouse.groups_under_review(version))

@@ -1,5 +1,7 @@
 """Make what a run has judged the published version."""
 
+from batch_layer.errors import BatchError
+from batch_layer.run.group_decisions import note_groups
 from batch_layer.run.run_ports import RunPorts
 from batch_layer.run.run_result import JudgedSoFar, RunResult
 from batch_layer.stages import Stages
@@ -84,6 +86,10 @@ def _after_publishing(ports: RunPorts, version: PublishedVersion) -> tuple[str, 
         ports.warehouse.finish(version)
     except UnavailableError as error:
         notes.append(f"main was not moved ({error}); the next run does it")
+    try:
+        note_groups(ports, version)
+    except (BatchError, UnavailableError) as error:
+        notes.append(f"the groups under review were not noted ({error}); the next run does it")
     kept = ports.versions.version(version.version - SEGMENTS_KEPT_VERSIONS)
     if kept is not None:
         try:

@@ -392,7 +392,7 @@ def test_decisions_alone_start_a_run_and_move_the_events_of_their_groups(spark: 
     (released, confirmed), (released_before, confirmed_before) = totals_by_fan(run, 2), before
     assert released == (released_before[0], released_before[1] + 2)
     assert confirmed == (confirmed_before[0] - 2, confirmed_before[1])
-    assert groups_under_review(run) == []
+    assert (groups_under_review(run), run.traffic_decisions.seen_at) == ([], {})
     assert of_change(spark, run.versions, 1) == []
     assert run_once(run.ports(), TOPIC).state == "nothing_new", "a decision is applied once"
     # the rules judge the days again, and what was decided stays; a later member is a group of its own
@@ -415,7 +415,9 @@ def test_a_group_that_nobody_decides_on_is_released_after_14_days_by_a_run_of_it
     run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path, whole_gate, traffic_rules=RULES)
     (group,) = judged_fans(run)
     (before,), clock = totals_by_fan(run, 1), run.traffic_decisions
-    assert (run_once(run.ports(), TOPIC).state, clock.seen_at) == ("nothing_new", {group: clock.now})
+    assert clock.seen_at == {group: clock.now}, "noted by the run that published it"
+    assert run_once(run.ports(), TOPIC).state == "nothing_new"
+    assert [number for number, _ in clock.noted] == [1]
     clock.now += timedelta(days=14) - timedelta(seconds=1)
     waits = run_once(run.ports(), TOPIC)
     assert (waits.state, waits.expiring_group_count) == ("nothing_new", 1)

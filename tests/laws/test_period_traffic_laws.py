@@ -121,7 +121,8 @@ def test_after_any_runs_what_was_found_is_what_the_rules_find_and_a_rebuild_gets
     among = worlds(rng, 8, [anything, busy_viewer, one_id, busy_viewer])
     viewer = "ann" + among[0].name
     decided, passes = 0, set[SeenPeriod]()
-    for later, count in ((0, 150), (13, 50), (1, 40), (40, 20)):
+    # the groups of the first run wait for 13 days until the third, so people can decide on them before they expire
+    for later, count in ((0, 150), (12, 50), (1, 40), (40, 20)):
         run.log.now += timedelta(days=later)
         run.traffic_decisions.now = run.log.now
         grow(run, rng, among, count)

@@ -64,7 +64,7 @@ def test_a_run_takes_its_steps_in_order_and_publishes_one_version_of_all_parts()
     fake = FakeRun()
     fake.send(7, 2)
     result = run(fake, part_offsets=4)
-    assert fake.warehouse.steps == ["repair", "open_branch", *OF_A_PART * 3, *OF_PUBLISHING]
+    assert fake.warehouse.steps == ["repair", "open_branch", *OF_A_PART * 3, *OF_PUBLISHING, "groups_under_review"]
     (version,) = fake.versions.published
     assert (result.state, result.version, result.archived_count) == ("published", 1, 9)
     assert version.offsets.ends == (7, 2)
@@ -185,9 +185,10 @@ def test_a_changed_catalogue_alone_is_a_run_with_its_own_line() -> None:
     assert run(fake).state == "nothing_new"
 
 
-def ruled() -> FakeRun:
+def ruled(*groups: TrafficGroup) -> FakeRun:
     """Return a run whose version has two parts of a day each, both ruled by a policy of traffic."""
     fake = FakeRun()
+    fake.warehouse.groups = list(groups)
     fake.warehouse.traffic_policy = 1
     fake.send(4, 2)
     assert run(fake, part_offsets=3).state == "published"
@@ -283,11 +284,11 @@ def test_a_decision_about_a_late_event_judges_the_days_that_would_have_seen_it()
     assert fake.warehouse.judged_days[1:] == fake.warehouse.judged_days[:1]
 
 
-def test_groups_are_noted_once_by_the_run_after_their_version_and_expire_into_a_version_of_their_own() -> None:
-    fake = ruled()
+def test_groups_are_noted_once_by_the_run_of_their_version_and_expire_into_a_version_of_their_own() -> None:
     group = TrafficGroup(DAY, "many", "ann", 2, "1f" * 16)
-    fake.warehouse.groups, clock = [group], fake.traffic_decisions
-    run(fake)
+    fake = ruled(group)
+    clock = fake.traffic_decisions
+    assert set(clock.seen_at) == {group}, "the reviewer sees it before the next run"
     run(fake)
     assert [number for number, _ in clock.noted] == [1], "the outcomes of version 1 did not change"
     clock.now += timedelta(days=13)
@@ -296,6 +297,26 @@ def test_groups_are_noted_once_by_the_run_after_their_version_and_expire_into_a_
     assert run(fake).state == "published"
     assert "1 group of traffic expired" in fake.line("cut")
     assert fake.versions.published[-1].traffic_decisions == (TrafficDecision(group, TrafficOutcome.RELEASED),)
+
+
+@pytest.mark.parametrize("ending", [AWAY, DifferenceError("a file is gone"), Crash()], ids=["away", "lost", "crash"])
+def test_groups_that_could_not_be_noted_are_noted_by_the_next_run(ending: BaseException) -> None:
+    group = TrafficGroup(DAY, "many", "ann", 2, "1f" * 16)
+    fake = FakeRun()
+    fake.warehouse.groups = [group]
+    fake.warehouse.stop_at, fake.warehouse.ending = "groups_under_review", ending
+    fake.send(4, 2)
+    if isinstance(ending, Crash):
+        with pytest.raises(Crash):
+            run(fake)
+    else:
+        result = run(fake)
+        assert result.notes[-1] == f"the groups under review were not noted ({ending}); the next run does it"
+    assert (fake.last_entry().state, len(fake.versions.published)) == ("published", 1)
+    assert fake.traffic_decisions.noted == []
+    fake.warehouse.stop_at = ""
+    assert run(fake).state == "nothing_new"
+    assert (set(fake.traffic_decisions.seen_at), len(fake.traffic_decisions.noted)) == ({group}, 1)
 
 
 def test_nothing_new_publishes_nothing_and_opens_no_branch() -> None:

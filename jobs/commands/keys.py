@@ -12,7 +12,7 @@ from jobs.commands.payee_flag import check_payee
 from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from serving_layer.access.access import Scope
-from serving_layer.access.api_keys import OWNER_PATTERN, ApiKey
+from serving_layer.access.api_keys import OWNER_ALLOWED, OWNER_PATTERN, ApiKey
 from serving_layer.access.postgres_api_keys import ApiKeyRefusedError, PostgresKeyRing
 
 
@@ -30,7 +30,7 @@ def _ring() -> Iterator[PostgresKeyRing]:
 def create(*, owner: str, scope: Sequence[str], payee: str | None, days: int, as_json: bool) -> ExitCode:
     """Make a key and print it, only this once."""
     if not re.fullmatch(OWNER_PATTERN, owner):
-        raise CommandError(f"--owner is {owner!r}; it must match {OWNER_PATTERN}", ExitCode.BAD_INPUT)
+        raise CommandError(f"--owner is {owner[:64]!r}; give {OWNER_ALLOWED}", ExitCode.BAD_INPUT)
     check_payee(payee)
     now = datetime.now(UTC)
     with _ring() as ring:

@@ -1,5 +1,6 @@
 """The places of checkpoints outside the database: a folder, HDFS by WebHDFS, or a git repository."""
 
+import os
 import subprocess
 import tempfile
 import urllib.error
@@ -45,6 +46,8 @@ def open_place(text: str) -> Iterator[CheckpointPlace]:
         yield WebHdfsPlace(text)
     elif "://" in text or not text:
         raise CommandError(f"{text!r} is not a place for checkpoints; allowed: {ALLOWED}", ExitCode.BAD_INPUT)
+    elif os.path.lexists(text) and not Path(text).is_dir():
+        raise CommandError(f"{text!r} is there and is not a folder; allowed: {ALLOWED}", ExitCode.BAD_INPUT)
     else:
         yield FolderPlace(Path(text))
 

@@ -16,6 +16,7 @@ PREFIX = "vlk_"
 LIVE_MAX = 2
 """Live keys of one owner: the one in use and the one that replaces it."""
 OWNER_PATTERN = "^[a-z0-9][a-z0-9._-]{0,62}$"
+OWNER_ALLOWED = "1 to 63 of the characters a-z 0-9 . _ -, of which the first is a letter or a digit"
 _FORM = re.compile(r"vlk_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 

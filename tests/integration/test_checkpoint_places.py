@@ -53,6 +53,8 @@ def test_a_place_keeps_files_by_name(place: str) -> None:
     ("place_text", "code", "says"),
     [
         ("", ExitCode.BAD_INPUT, "is not a place for checkpoints"),
+        (__file__, ExitCode.BAD_INPUT, "is there and is not a folder; allowed: a folder"),
+        ("/dev/null", ExitCode.BAD_INPUT, "is there and is not a folder"),
         ("s3://bucket", ExitCode.BAD_INPUT, "allowed: a folder"),
         ("webhdfs://host/folder", ExitCode.BAD_INPUT, "not of the form"),
         ("webhdfs://host:port/folder", ExitCode.BAD_INPUT, "not of the form"),
@@ -70,5 +72,5 @@ def test_a_place_that_is_none_is_refused_in_one_sentence(place_text: str, code: 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(CommandError, match="cannot be written"), open_place(str(tmp_path / "file")) as opened:
+    with pytest.raises(CommandError, match="cannot be written"), open_place(str(tmp_path / "file" / "in it")) as opened:
         opened.write("checkpoint-000001.json", b"")

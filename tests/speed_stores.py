@@ -25,10 +25,13 @@ class FlushableRedisStore(RedisSegmentStore):
         return [key.decode() for each in self._servers.masters() for key in each.scan_iter(pattern, count=1000)]
 
     def flush(self) -> None:
-        """Lose all keys."""
-        keys = self.stored_keys()
-        for key, server in zip(keys, self._servers.holding(keys), strict=True):
-            server.unlink(key)
+        """Lose all keys, those of a partition at once: one that begins anew meanwhile must not lose its new ones."""
+        partitions: dict[str, list[str]] = {}
+        for key in self.stored_keys():
+            partitions.setdefault(key.partition("}")[0], []).append(key)
+        firsts = [keys[0] for keys in partitions.values()]
+        for keys, server in zip(partitions.values(), self._servers.holding(firsts), strict=True):
+            server.unlink(*keys)
 
 
 @contextmanager

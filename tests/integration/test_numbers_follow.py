@@ -101,6 +101,7 @@ def test_every_number_that_a_client_chooses_is_watched(url: str) -> None:
         "billing.entries.entry_index",  # below the number of entries that the transaction says
         "billing.checkpoint_nodes.part",  # where hashes stand in a tree; a proof with wrong ones fails
         "billing.group_evidence.event_count",  # a property of the group that it is about, below its hash
+        "billing.notice_attempts.transition_index",  # which step it is about; one that is not there has no notice
         "billing.payment_audit.line_index",  # below the number of lines that the statement says
         "billing.payment_audit.policy_version",  # which policy judged the views
         "billing.payment_audit.tier_index",  # a place in the contract

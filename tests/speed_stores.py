@@ -25,7 +25,7 @@ class FlushableRedisStore(RedisSegmentStore):
         return [key.decode() for each in self._servers.masters() for key in each.scan_iter(pattern, count=1000)]
 
     def flush(self) -> None:
-        """Lose all keys, those of a partition at once: one that begins anew meanwhile must not lose its new ones."""
+        """Lose all keys, those of a partition at once: one that begins again meanwhile must not lose its new ones."""
         partitions: dict[str, list[str]] = {}
         for key in self.stored_keys():
             partitions.setdefault(key.partition("}")[0], []).append(key)

@@ -19,6 +19,9 @@ from jobs.child.process import bound_to_parent
 from jobs.local_stack.servers import our_command
 from jobs.settings.state_home import PROJECT
 
+CONTEXTS_MAX = 12
+"""Java ends after this many runs with Spark: of each it keeps the copies of the jars open, 60 MB of memory in tests."""
+
 
 class WarmDriver:
     """Started with the first run. Called from the main thread only."""
@@ -39,7 +42,9 @@ class WarmDriver:
         answer = self._child.stdout.readline()
         if not answer:
             return self._child.wait(), ""
-        code, output = json.loads(answer)
+        code, output, is_last = json.loads(answer)
+        if is_last:
+            self.close()
         return int(code), str(output)
 
     def close(self) -> None:
@@ -47,6 +52,7 @@ class WarmDriver:
         if self._child is not None:
             self._child.kill()
             self._child.communicate()
+            self._child = None
 
     def _start(self, environ: Mapping[str, str]) -> "subprocess.Popen[str]":
         python, *flags = our_command()[:2]
@@ -66,6 +72,7 @@ def main() -> None:
     """Run the requested commands, line by line, until the input is closed."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # Java's output goes to the log
+    contexts = 0
     for line in sys.stdin:
         request = json.loads(line)
         os.environ.clear()
@@ -76,15 +83,18 @@ def main() -> None:
             redirect_stdout(io.StringIO()) as output,
         ):
             code = cli.main(request["words"])
-        _end_spark()
-        print(json.dumps([code, output.getvalue()]), file=answers, flush=True)
+        contexts += _end_spark()
+        print(json.dumps([code, output.getvalue(), contexts >= CONTEXTS_MAX]), file=answers, flush=True)
 
 
-def _end_spark() -> None:
+def _end_spark() -> bool:
+    """End the context of a command; return whether it had one."""
     from pyspark.sql import SparkSession
 
-    if session := SparkSession.getActiveSession():
+    session = SparkSession.getActiveSession()
+    if session is not None:
         session.stop()
+    return session is not None
 
 
 if __name__ == "__main__":

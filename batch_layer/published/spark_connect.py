@@ -35,8 +35,11 @@ UNANSWERED = "the SQL server could not answer this statement, and did not say wh
 _NO_SNAPSHOT = "Cannot find snapshot with ID"
 """Iceberg's own words about an instant at which an expired version was in force."""
 _STOPPING = (
-    *("SparkContext was shut down", "SparkContext has been shut", "stopped SparkContext"),
-    *("java.lang.InterruptedException", "RESTException) Error occurred while processing"),
+    "SparkContext was shut down",
+    "SparkContext has been shut",
+    "stopped SparkContext",
+    "java.lang.InterruptedException",
+    "RESTException) Error occurred while processing",
 )
 """Spark's own words while the SQL server stops: Spark, the threads of statements, or the catalogue beside it."""
 

@@ -14,6 +14,7 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 
 SHOWN_MAX = 40
+"""How many characters of a refused value a sentence shows."""
 NOT_SHIPPED = ("attacks", "faults")
 """Packages that are part of a checkout and not of an image."""
 

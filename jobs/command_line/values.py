@@ -16,8 +16,8 @@ from ingestion.contract.attestation import KEY_ID_PATTERN
 from ingestion.contract.instants import BOUNDS, day_of_text, instant_of
 from ingestion.contract.periods import Period
 from ingestion.contract.printable import is_name, is_text
+from jobs.command_line.frame import SHOWN_MAX
 
-SHOWN_MAX = 40
 RUN = "run"
 """The actor of a billing run's own steps; no person has this name."""
 

@@ -30,13 +30,18 @@ KEYS = json.dumps({"keys": [hmac_jwk("mine", bytes(range(32)))]})
 NOTHING_KEPT = "Object.keys(localStorage).every((key) => !key.startsWith('viewledger:'))"
 PLAYED_TO = """(seconds) => new Promise((resolve) => {
     const video = document.querySelector("video");
-    video.ontimeupdate = () => video.currentTime >= seconds && (video.ontimeupdate = null, resolve());
+    video.ontimeupdate = () => {
+        if (video.currentTime < seconds) return;
+        Object.assign(video, { ontimeupdate: null, playbackRate: 0.0625 });
+        resolve();
+    };
     video.play();
 })"""
+"""The video plays on as slowly as a browser can: whatever a test does next finds it at that second."""
 ENDED = """(change) => new Promise((resolve) => {
     const video = document.querySelector("video");
     video.onended = () => setTimeout(resolve);
-    Object.assign(video, change);
+    Object.assign(video, { playbackRate: 1, ...change });
     video.play();
 })"""
 numbers = itertools.count(1)
@@ -206,6 +211,7 @@ def test_a_view_goes_on_while_its_tab_is_hidden(
     page.evaluate("Object.defineProperty(document, 'visibilityState', {value: 'hidden'})")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     page.evaluate("addEventListener('timeupdate', (event) => event.stopImmediatePropagation(), true)")
+    page.evaluate("document.querySelector('video').playbackRate = 1")
     page.wait_for_function("document.querySelector('video').ended")
     (event,) = of_video(broker, platform.video_id)
     assert event["view_duration"] == 2

@@ -14,6 +14,7 @@ from billing.terms.file_countries import COUNTRY_ALLOWED, country_in_file
 from billing.terms.file_csv import NEAREST_LOOKED_FOR
 from billing.terms.file_yaml import Place, name_of, read_checked, strict_validator
 from billing.terms.nearest import nearest_sentence
+from ingestion.contract.event import SHORT_TEXT_LENGTH_MAX
 from ingestion.contract.policy import CountingPolicy
 from ingestion.contract.printable import is_name
 from ingestion.contract.requests import FileRefusedError
@@ -59,8 +60,8 @@ def _names(document: Any) -> Iterator[Problem]:
             yield ("contracts", index, "name"), text
     for place, card in _cards(document):
         for ad_type in card.get("ad_income", {}):
-            if not is_name(ad_type, most=64):
-                text = "not a type of advertisement; allowed: 1 to 64 printable characters"
+            if not is_name(ad_type, most=SHORT_TEXT_LENGTH_MAX):
+                text = f"not a type of advertisement; allowed: 1 to {SHORT_TEXT_LENGTH_MAX} printable characters"
                 yield (*place, "ad_income", ad_type), text
 
 

@@ -23,6 +23,8 @@ from ingestion.contract.requests import FileRefusedError
 Place = tuple[str | int, ...]
 BYTES_MAX = 4 * 1024 * 1024
 """The most bytes of one file; a larger one takes minutes to read."""
+DEPTH_MAX = 30
+"""The most values within each other; the deepest of a schema has fewer than ten."""
 KEYS_SHOWN_MAX = 10
 
 
@@ -39,16 +41,11 @@ def read_checked(file: Path, validator: Validator) -> tuple[Any, dict[Place, int
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         reason = getattr(error, "problem", None) or "unreadable"
         raise FileRefusedError([f"{file}{place}: not readable as YAML: {reason}"]) from error
-    except RecursionError as error:
-        raise FileRefusedError([f"{file}: nested too deeply"]) from error
     if node is None:
         raise FileRefusedError([f"{file}: the file is empty"])
     lines: dict[Place, int] = {}
     problems: list[str] = []
-    try:
-        document = _value(node, (), lines, problems)
-    except RecursionError as error:
-        raise FileRefusedError([f"{file}: nested too deeply"]) from error
+    document = _value(node, (), lines, problems)
     for breach in validator.iter_errors(document):
         where = tuple(breach.absolute_path)
         problems.append(f"line {lines.get(where, 1)}, {name_of(where)}: {_sentence(breach, where)}")
@@ -80,14 +77,21 @@ def _key_shown(key: str) -> str:
 class _StrictLoader(yaml.SafeLoader):
     """Knows only plain decimal integers, decimal fractions, true/false and null; everything else is text."""
 
+    depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Return the next node; refuse an alias and a tag."""
+        """Return the next node; refuse an alias, a tag, and one that is nested too deeply."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             raise _refused("an alias; write the value out", event)
         if getattr(event, "tag", None) is not None:
             raise _refused("a tag; write the value without it", event)
-        return super().compose_node(parent, index)
+        if self.depth == DEPTH_MAX:
+            raise _refused(f"nested too deeply; at most {DEPTH_MAX} values may lie within each other", event)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 def _refused(problem: str, event: yaml.Event) -> yaml.MarkedYAMLError:

@@ -20,13 +20,15 @@ VIDEO_ID_LENGTH_MAX = 64
 VIEW_DURATION_SECONDS_MAX = 86_400
 ADVERTISEMENTS_MAX = 50
 """Advertisements in one event: more than a film of three hours with a break every ten minutes shows."""
+SHORT_TEXT_LENGTH_MAX = 64
+"""Of a type of device or advertisement, among others."""
 SCHEMA_VERSION_MAX = 1_000_000
 """No player reaches this number; without a bound some reader could not store it."""
 
 _is_uuid = re.compile(EVENT_ID_PATTERN.removesuffix("$")).fullmatch
 
 PersonText = Annotated[str, Meta(min_length=1, max_length=128)]
-ShortText = Annotated[str, Meta(max_length=64)]
+ShortText = Annotated[str, Meta(max_length=SHORT_TEXT_LENGTH_MAX)]
 LongText = Annotated[str, Meta(max_length=2048)]
 Instant = Annotated[datetime, Meta(tz=True)]
 # \Z, since $ would let a trailing line feed pass

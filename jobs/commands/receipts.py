@@ -13,7 +13,7 @@ from batch_layer.errors import DifferenceError
 from billing.file_regular import open_regular
 from ingestion.contract.printable import counted
 from ingestion.contract.version import PublishedVersion
-from ingestion.file_receipts import UnusableLine, receipts_in
+from ingestion.file_receipts import UnusableLine, UsableLine, receipts_in
 from ingestion.intake import instant_text
 from ingestion.receipts import ReadSigned, ReceiptedEvent
 from jobs import settings
@@ -109,7 +109,7 @@ def _chunks(
     """Yield the events of all files in chunks; note lines that cannot be used."""
     chunk: list[PlacedEvent] = []
     for name, file in opened:
-        for found in receipts_in(file, read_signed):
+        for found in _lines_of(name, file, read_signed):
             place = f"{name}, line {found.line}"
             if isinstance(found, UnusableLine):
                 findings.add_unusable(f"{place}: {found.problem}")
@@ -122,6 +122,13 @@ def _chunks(
                 chunk = []
     if chunk:
         yield chunk
+
+
+def _lines_of(name: str, file: BinaryIO, read_signed: ReadSigned) -> Iterator[UsableLine | UnusableLine]:
+    try:
+        yield from receipts_in(file, read_signed)
+    except OSError as error:
+        raise _unreadable(name, error) from error
 
 
 def _look_up(
@@ -194,4 +201,8 @@ def _opened(file: Path) -> BinaryIO:
     try:
         return open_regular(file)
     except OSError as error:
-        raise CommandError(f"{file} cannot be read ({error.strerror})", ExitCode.BAD_INPUT) from error
+        raise _unreadable(str(file), error) from error
+
+
+def _unreadable(name: str, error: OSError) -> CommandError:
+    return CommandError(f"{name} cannot be read ({error.strerror})", ExitCode.BAD_INPUT)

@@ -17,6 +17,9 @@ Value = TypeVar("Value")
 IN_A_FILE = "_FILE"
 """Behind the name of a secret setting: the file that holds the value, as orchestrators mount secrets."""
 
+SHOWN_MAX = 200
+"""Characters of a refused value that are repeated: a URL is shown as a whole, a pasted file is not."""
+
 UNSET_REMEDY = (
     "set it, or start a local stack, since none is running that sets it: ./viewledger up, or "
     "./viewledger demo --keep for one with data"
@@ -77,7 +80,9 @@ class Setting(ABC, Generic[Value]):
         except ValueError:
             raise CommandError(self._refusal(text), ExitCode.BAD_INPUT) from None
         if isinstance(value, str | Path) and not self.is_secret and text != text.strip():  # as lines of Windows end
-            raise CommandError(f"{self.name} is {text!r}; leave out the white space around it", ExitCode.BAD_INPUT)
+            raise CommandError(
+                f"{self.name} is {text[:SHOWN_MAX]!r}; leave out the white space around it", ExitCode.BAD_INPUT
+            )
         return value
 
     def _in_file(self, path: str, *, is_set: bool) -> str:
@@ -96,7 +101,7 @@ class Setting(ABC, Generic[Value]):
         return text
 
     def _refusal(self, text: str) -> str:
-        found = f"{self.name} has a wrong value" if self.is_secret else f"{self.name} is {text!r}"
+        found = f"{self.name} has a wrong value" if self.is_secret else f"{self.name} is {text[:SHOWN_MAX]!r}"
         return f"{found}; it must be {self.allowed}"
 
 

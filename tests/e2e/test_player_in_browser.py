@@ -37,7 +37,7 @@ PLAYED_TO = """(seconds) => new Promise((resolve) => {
     };
     video.play();
 })"""
-"""The video plays on as slowly as a browser can: whatever a test does next finds it at that second."""
+"""The video plays on as slowly as a browser can, so that a slow machine finds it at that second, too."""
 ENDED = """(change) => new Promise((resolve) => {
     const video = document.querySelector("video");
     video.onended = () => setTimeout(resolve);

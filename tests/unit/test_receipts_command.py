@@ -1,7 +1,9 @@
 """`receipts check` without servers: what is printed, which exit code, and how much memory a large file takes."""
 
+import errno
 import io
 import json
+import os
 import tracemalloc
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -155,6 +157,17 @@ def test_files_of_any_size_are_looked_up_in_chunks(check: Check, monkeypatch: py
     files = [check.file(*(line_of([event(n), event(n + 50)]) for n in range(12)), name=name) for name in "ab"]
     assert check.run(*files) is ExitCode.OK
     assert check.lookup.asked == [10, 10, 10, 10, 8]
+
+
+def test_a_file_that_fails_while_it_is_read_is_named(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(io.BytesIO):
+        def readline(self, _most: int | None = None) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(receipts, "open_regular", lambda _file: Failing())
+    with pytest.raises(CommandError, match=r"receipts\.jsonl cannot be read \(Input/output error\)") as caught:
+        check.run(check.file(line_of([event(1)])))
+    assert caught.value.code is ExitCode.BAD_INPUT
 
 
 def test_reading_takes_flat_memory() -> None:

@@ -39,6 +39,13 @@ def test_a_number_out_of_range_or_not_a_number_names_the_variable_the_value_and_
     assert caught.value.code is ExitCode.BAD_INPUT
 
 
+def test_a_file_that_was_pasted_is_repeated_by_its_beginning_alone() -> None:
+    for setting in (SIZE, BROKERS):
+        with pytest.raises(CommandError) as caught:
+            setting.read({setting.name: " broker" * 100_000})
+        assert len(str(caught.value)) < 400
+
+
 def test_numbers_within_the_range_are_read_and_missing_or_empty_ones_are_the_default() -> None:
     assert [SIZE.read(each) for each in ({"SIZE": "1"}, {"SIZE": "10"}, {}, {"SIZE": ""})] == [1, 10, 5, 5]
     assert [SIZE.read_if_set(each) for each in ({"SIZE": "1"}, {}, {"SIZE": ""})] == [1, None, None]

@@ -22,7 +22,7 @@ HEADER_BYTES = 4 << 20
 CONNECTIONS = 400
 STREAMS = 250
 PAGES = 3_100
-"""More than a network's limit for a minute."""
+"""More than a network is allowed, at the cost of a page."""
 VIDEO = "/v1/videos/v/views"
 NUMBERS = ("9" * 5_000, "-1", "1e400", "٣", "0x10", "1_000", "NaN", "", " 1", "9" * 19)
 

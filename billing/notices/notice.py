@@ -26,7 +26,8 @@ class PayeeNotice:
     transition_index: int
     payee_id: str
     account_version: int
-    email: str
+    email: str | None
+    """Null: the account has no address, and only a webhook tells of it."""
     moved_at: datetime
     currency: str | None
     amount_micros: int | None
@@ -59,7 +60,9 @@ class PayeeNotice:
 
     @property
     def masked(self) -> str:
-        """Return the first character of the address, and its domain."""
+        """Return the first character of the address, and its domain; empty without an address."""
+        if self.email is None:
+            return ""
         return f"{self.email[0]}…@{self.email.rpartition('@')[2]}"
 
 
@@ -89,16 +92,23 @@ _WORDS = {
 KINDS = frozenset(_WORDS)
 
 
+def link_of(notice: PayeeNotice, *, portal_url: str | None) -> str | None:
+    """Return the page of the portal about a notice; None without a portal."""
+    if portal_url is None:
+        return None
+    return f"{portal_url}/portal/{_WORDS[notice.kind][2].format(subject_id=notice.subject_id)}"
+
+
 def mail_of(notice: PayeeNotice, *, sender: str, portal_url: str | None) -> EmailMessage:
     """Return the e-mail of a notice: the same bytes each time, so that it can be sent again.
 
     `portal_url` is the origin of the portal, without a slash at the end; None: there is no link.
     """
-    fields = {"period": notice.period, "amount": notice.amount, "subject_id": notice.subject_id}
-    subject, sentence, page = (each.format(**fields) for each in _WORDS[notice.kind])
+    fields = {"period": notice.period, "amount": notice.amount}
+    subject, sentence = (each.format(**fields) for each in _WORDS[notice.kind][:2])
     lines = [f"{subject}. {sentence}"]
-    if portal_url is not None:
-        lines.append(f"{portal_url}/portal/{page}")
+    if link := link_of(notice, portal_url=portal_url):
+        lines.append(link)
     lines.append(f"Notice {notice.notice_id}. It may arrive twice; its number is then the same.")
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = sender, notice.email, subject

@@ -12,6 +12,7 @@ from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from billing.errors import ChannelRefusedError, NoticeRefusedError
+from billing.notices.readable import readable
 from ingestion.contract.unavailable import Part, UnavailableError, one_line
 
 IMPLICIT_TLS = "smtps"
@@ -80,13 +81,13 @@ class SmtpMail:
             self._smtp.sendmail(mail["From"], [mail["To"]], mail.as_bytes(policy=SMTP_LINES))
         except smtplib.SMTPRecipientsRefused as error:
             ((code, text),) = error.recipients.values()
-            raise NoticeRefusedError(f"{code} {_readable(text)}") from error
+            raise NoticeRefusedError(f"{code} {readable(text)}") from error
         except smtplib.SMTPSenderRefused as error:
             raise ChannelRefusedError(
-                f"{self._named} refuses the sender {mail['From']} ({error.smtp_code} {_readable(error.smtp_error)})"
+                f"{self._named} refuses the sender {mail['From']} ({error.smtp_code} {readable(error.smtp_error)})"
             ) from error
         except smtplib.SMTPDataError as error:
-            raise NoticeRefusedError(f"{error.smtp_code} {_readable(error.smtp_error)}") from error
+            raise NoticeRefusedError(f"{error.smtp_code} {readable(error.smtp_error)}") from error
         except OSError as error:  # SMTPException is one, too
             raise self._away(error) from error
 
@@ -114,8 +115,3 @@ class SmtpMail:
 
     def _away(self, error: OSError) -> UnavailableError:
         return UnavailableError(Part.SMTP, f"{self._named} does not answer ({one_line(error)})")
-
-
-def _readable(text: bytes | str) -> str:
-    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return " ".join("".join(each if each.isprintable() else " " for each in words).split())

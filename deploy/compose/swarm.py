@@ -24,7 +24,7 @@ UNKNOWN = ("build", "depends_on", "network_mode", "ports", "profiles", "restart"
 ONCE = {"folders", "rights", "schema", "topics"}
 BY_HAND = {"billing"}
 """Started by a person under Docker Compose; `docker exec` in a running service does it here."""
-_IF_SET = re.compile(r"^\$\{(\w+):\+([^}]*)\}$")
+_IF_SET = re.compile(r"^\$\{(\w+):\+(.*)\}$")
 
 
 def stack_of(compose: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

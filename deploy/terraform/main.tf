@@ -18,10 +18,15 @@ locals {
     VIEWLEDGER_TRAITS_KEY            = "traits"
     VIEWLEDGER_API_CURSOR_KEY        = "cursors"
   }
-  notices = var.notices ? { noticeSecrets = {
-    VIEWLEDGER_NOTICES_POSTGRES_URL = { name = "${var.secret_prefix}postgres-notices" }
-    VIEWLEDGER_SMTP_URL             = { name = "${var.secret_prefix}smtp" }
-  } } : {}
+  notice_names = {
+    VIEWLEDGER_NOTICES_POSTGRES_URL = "postgres-notices"
+    VIEWLEDGER_SMTP_URL             = "smtp"
+    VIEWLEDGER_WEBHOOK_SECRET       = "webhook"
+  }
+  other_channel = var.notices == "email" ? "VIEWLEDGER_WEBHOOK_SECRET" : "VIEWLEDGER_SMTP_URL"
+  notices = var.notices == "none" ? {} : { noticeSecrets = {
+    for setting, name in local.notice_names : setting => { name = "${var.secret_prefix}${name}" } if setting != local.other_channel
+  } }
   ingress = var.ingress == null ? {} : {
     ingress = {
       enabled       = true

@@ -68,9 +68,13 @@ variable "settings" {
 }
 
 variable "notices" {
-  description = "Whether payees get e-mails, by the Secrets `postgres-notices` and `smtp`; needs VIEWLEDGER_NOTICES_FROM in settings."
-  type        = bool
-  default     = false
+  description = "How payees are told: none; email, by the Secrets `postgres-notices` and `smtp`, with VIEWLEDGER_NOTICES_FROM in settings; webhook, by `postgres-notices` and `webhook`, with VIEWLEDGER_WEBHOOK_URL and VIEWLEDGER_WEBHOOK_SINCE."
+  type        = string
+  default     = "none"
+  validation {
+    condition     = contains(["none", "email", "webhook"], var.notices)
+    error_message = "notices has a wrong value; it is none, email or webhook."
+  }
 }
 
 variable "ingress" {

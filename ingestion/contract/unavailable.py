@@ -20,6 +20,8 @@ class Part(StrEnum):
     IDENTITY_PROVIDER = "identity_provider"
     SMTP = "smtp"
     """The server that takes e-mail to payees. The API never waits for it."""
+    WEBHOOK = "webhook"
+    """The receiver of notices to payees. The API never waits for it."""
     PROCESS = "process"
     """The process that answers: it has as much to do as it may, or versions change under it. Another try may do."""
 
@@ -34,6 +36,7 @@ PART_NAMES: dict[Part, str] = {
     Part.SPEED: "The speed layer",
     Part.IDENTITY_PROVIDER: "The identity provider",
     Part.SMTP: "The SMTP server",
+    Part.WEBHOOK: "The webhook",
     Part.PROCESS: "This process",
 }
 """Part → its name for people, as a sentence begins with it."""

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from email.message import Message
@@ -11,41 +11,30 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from billing.books.postgres_books import PostgresBooks
 from billing.books.postgres_holds import PostgresHolds
 from billing.books.postgres_traffic_appeals import PostgresTrafficAppeals
-from billing.books.run_posting import post_bills
 from billing.books.states import Move
 from billing.notices.notice import PayeeNotice
 from billing.notices.postgres_notices import PostgresNotices
 from billing.payouts.answers import Acknowledgement, Answer
 from billing.payouts.bank_data import BankAccount
 from billing.payouts.postgres_own_account import ask_for_account
-from billing.payouts.postgres_payout_steps import PostgresPayoutSteps
 from billing.payouts.postgres_payouts import PostgresPayouts
 from billing.postgres_session import connector, one_transaction
 from ingestion.contract.requests import RequestKey
 from ingestion.contract.traffic_reasons import InvalidClass
-from jobs.cli import main
 from jobs.exit_codes import ExitCode
-from tests.billing_fakes import bill, line, run_of
-from tests.billing_postgres import own_database, put_in_force
-from tests.postgres_people import person, second_person
+from tests.billing_postgres import put_in_force
+from tests.notices_command import BATCH, IBAN, Run, bill_and_pay, books_with_accounts, notices_command
+from tests.postgres_people import person
 from tests.smtp_server import SmtpServerOfTests, smtp_server
 
-Run = Callable[..., tuple[int, str, str]]
-IBAN, OTHER_IBAN = "DE89370400440532013000", "GB82WEST12345698765432"
-DAY = datetime.now(UTC).date() + timedelta(days=3)
-BATCH = f"VL-EUR-{DAY:%Y%m%d}-1"
+OTHER_IBAN = "GB82WEST12345698765432"
 
 
 @pytest.fixture
 def url(postgres_url: str) -> Iterator[str]:
-    """Books in which ann has an address, and bob none."""
-    with own_database(postgres_url) as url:
-        accounts = [BankAccount("ann", "Ann", IBAN, email="ann@old.example"), BankAccount("bob", "Bob", IBAN)]
-        PostgresPayouts(connector(url, "viewledger_billing")).import_accounts(accounts, "eve")
-        put_in_force(url)
+    with books_with_accounts(postgres_url) as url:
         yield url
 
 
@@ -63,34 +52,11 @@ def run(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> Iterator[Run]:
-    """Runs `billing notices` with a login that has the role of notices and no other."""
-    with person(url, "viewledger_notices") as login:
-        # as a deployment gives them: nothing but what this work needs
-        monkeypatch.delenv("VIEWLEDGER_POSTGRES_URL", raising=False)
-        monkeypatch.setenv("VIEWLEDGER_NOTICES_POSTGRES_URL", login)
-        (tmp_path / "smtp-url").write_text(f"smtp://127.0.0.1:{smtp.port}\n")
-        monkeypatch.setenv("VIEWLEDGER_SMTP_URL_FILE", str(tmp_path / "smtp-url"))
-        monkeypatch.setenv("VIEWLEDGER_NOTICES_FROM", "payments@views.example")
-        monkeypatch.setenv("VIEWLEDGER_PORTAL_URL", "https://views.example")
-        monkeypatch.setenv("VIEWLEDGER_STATE_DIR", str(tmp_path))
-
-        def command(*words: str) -> tuple[int, str, str]:
-            capsys.readouterr()
-            code = main(["billing", "notices", *words])
-            shown = capsys.readouterr()
-            return code, shown.out, shown.err
-
+    (tmp_path / "smtp-url").write_text(f"smtp://127.0.0.1:{smtp.port}\n")
+    monkeypatch.setenv("VIEWLEDGER_SMTP_URL_FILE", str(tmp_path / "smtp-url"))
+    monkeypatch.setenv("VIEWLEDGER_NOTICES_FROM", "payments@views.example")
+    with notices_command(url, monkeypatch, capsys, tmp_path) as command:
         yield command
-
-
-def bill_and_pay(url: str) -> None:
-    """Make statements of 25 EUR for ann and 2.50 EUR for bob final, and send a batch with both to the bank."""
-    connect = connector(url, "viewledger_billing")
-    bills = [bill("ann", line(views=10_000), currency="EUR"), bill("bob", line(views=1000), currency="EUR")]
-    post_bills(run_of(currency="EUR"), bills, PostgresBooks(connect))
-    PostgresPayouts(connect).create_batch("EUR", DAY, lambda _payee_id: 0, "eve")
-    PostgresPayoutSteps(connector(second_person(url), "viewledger_approver")).approve(BATCH, Move("approved", "max"))
-    PostgresPayoutSteps(connect).write(BATCH, "eve")
 
 
 def subjects(mails: list[Message]) -> list[tuple[str, str]]:

@@ -66,20 +66,29 @@ def test_the_versions_are_those_of_the_local_stack() -> None:
     assert not any(image.endswith(":latest") or ":" not in image for image in images)
 
 
-PLAY_KEYS, ATTESTATION_KEYS, RECEIPT_KEYS, SIGNING_KEY, SMTP_URL = KEY_SETTINGS = (
+PLAY_KEYS, ATTESTATION_KEYS, RECEIPT_KEYS, SIGNING_KEY, SMTP_URL, WEBHOOK_SECRET = KEY_SETTINGS = (
     "VIEWLEDGER_PLAY_KEYS_FILE",
     "VIEWLEDGER_ATTESTATION_KEYS_FILE",
     "VIEWLEDGER_RECEIPT_KEYS_FILE",
     "VIEWLEDGER_SIGNING_KEY",
     "VIEWLEDGER_SMTP_URL_FILE",
+    "VIEWLEDGER_WEBHOOK_SECRET_FILE",
 )
-"""Each names a file; without it no play is read, nothing attested, no receipt or checkpoint signed, no e-mail sent."""
-OPTIONAL = {"VIEWLEDGER_NOTICES_FROM", "VIEWLEDGER_PORTAL_URL"}
-"""What e-mails say, if any are sent. No secrets."""
+"""Each names a file; without it no play is read, nothing attested, no receipt or checkpoint signed, no notice sent."""
+OPTIONAL = {
+    "VIEWLEDGER_NOTICES_FROM", "VIEWLEDGER_PORTAL_URL", "VIEWLEDGER_WEBHOOK_URL", "VIEWLEDGER_WEBHOOK_SINCE",
+}  # fmt: skip
+"""What notices say and where they go, if any are sent. No secrets."""
+NOTICES_PASSWORD = "VIEWLEDGER_NOTICES_PASSWORD"
+"""Without it there is no login of notices."""
 
 
 def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
-    used = [each for each in re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT) if each[0] not in OPTIONAL | {*KEY_SETTINGS}]
+    used = [
+        each
+        for each in re.findall(r"\$\{(\w+)(:[^}]*)?\}", TEXT)
+        if each[0] not in OPTIONAL | {*KEY_SETTINGS, NOTICES_PASSWORD}
+    ]
     assert {name for name, _ in used} == {
         "VIEWLEDGER_POSTGRES_SUPERUSER_PASSWORD",
         "VIEWLEDGER_POSTGRES_PASSWORD",
@@ -88,7 +97,6 @@ def test_secrets_have_no_default_and_their_absence_is_explained() -> None:
         "VIEWLEDGER_SQL_PASSWORD",
         "VIEWLEDGER_PIPELINE_PASSWORD",
         "VIEWLEDGER_BILLING_PASSWORD",
-        "VIEWLEDGER_NOTICES_PASSWORD",
         "VIEWLEDGER_MONITOR_PASSWORD",
         "VIEWLEDGER_PSEUDONYM_KEY",
         "VIEWLEDGER_TRAITS_KEY",
@@ -110,7 +118,7 @@ OWN_SECRETS = {
     "nightly": {"VIEWLEDGER_PIPELINE_POSTGRES_URL", "VIEWLEDGER_TRAITS_KEY", ATTESTATION_KEYS},
     "billing-nightly": {"VIEWLEDGER_BILLING_POSTGRES_URL", "VIEWLEDGER_PSEUDONYM_KEY", SIGNING_KEY},
     "billing": {"VIEWLEDGER_BILLING_POSTGRES_URL", "VIEWLEDGER_PSEUDONYM_KEY"},
-    "notices": {"VIEWLEDGER_NOTICES_POSTGRES_URL", SMTP_URL},
+    "notices": {"VIEWLEDGER_NOTICES_POSTGRES_URL", SMTP_URL, WEBHOOK_SECRET},
     "backup": {"VIEWLEDGER_POSTGRES_URL", "VIEWLEDGER_PSEUDONYM_KEY", "VIEWLEDGER_TRAITS_KEY"},
 }
 """Service → the secrets of its own work."""
@@ -271,7 +279,7 @@ def test_our_services_run_commands_that_exist() -> None:
     nightly = [
         re.sub(r"^\$\{\w+:\+(.*)\}$", r"\1", each).split() for service in by_night for each in service["command"]
     ]
-    assert [words[0] for words in nightly] == ["maintain", "reconcile", "audit", *["billing"] * 3, "backup"]
+    assert [words[0] for words in nightly] == ["maintain", "reconcile", "audit", *["billing"] * 4, "backup"]
     for service in by_night:
         assert service["entrypoint"][1] == f"/opt/viewledger/project/{EVERY_NIGHT.relative_to(PROJECT)}"
     direct = [

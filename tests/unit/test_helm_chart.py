@@ -16,7 +16,7 @@ import yaml
 from jobs.settings.declared import SETTINGS
 from jobs.settings.state_home import PROJECT
 from tests.command_lines import parsed
-from tests.unit.test_compose_file import OWN_SECRETS, SERVICES, SMTP_URL
+from tests.unit.test_compose_file import OWN_SECRETS, SERVICES, SMTP_URL, WEBHOOK_SECRET
 
 CHART = PROJECT / "deploy" / "helm"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -31,7 +31,7 @@ EVERYTHING = {
     "hdfs": {"configMap": "hadoop"},
     "spark": {"master": "spark://one:7077"},
     "keyFiles": {name: {"name": name.lower().replace("_", "-")} for name in sorted(KEY_FILES)},
-    "noticeSecrets": {name: {"name": "mail"} for name in VALUES["noticeSecrets"]},
+    "noticeSecrets": {name: {"name": "mail"} for name in ("VIEWLEDGER_NOTICES_POSTGRES_URL", "VIEWLEDGER_SMTP_URL")},
     "checkpoints": {"existingClaim": "checkpoints"},
     "backup": {"existingClaim": "backups"},
     "settings": {
@@ -114,7 +114,8 @@ def test_a_process_gets_the_secrets_that_it_gets_under_compose_and_no_others() -
     of_compose = {name: OWN_SECRETS[name] for name in ("collector", "speed", "api", "sql", "batch", "backup")}
     of_compose |= dict.fromkeys(("batch-hourly", "maintain", "reconcile", "audit"), OWN_SECRETS["nightly"])
     of_compose |= {"billing": OWN_SECRETS["billing"], "checkpoint": OWN_SECRETS["billing-nightly"]}
-    of_compose["notices"] = {"VIEWLEDGER_NOTICES_POSTGRES_URL", SMTP_URL.removesuffix("_FILE")}
+    channels = {each.removesuffix("_FILE") for each in (SMTP_URL, WEBHOOK_SECRET)}
+    of_compose["notices"] = {"VIEWLEDGER_NOTICES_POSTGRES_URL", *channels}
     assert given == {
         name: secrets | (set() if name in without_redis else {"VIEWLEDGER_REDIS_URL"})
         for name, secrets in of_compose.items()
@@ -199,3 +200,18 @@ def test_payees_are_told_by_e_mail_only_where_it_is_turned_on_and_what_lacks_the
         result = template(tmp_path, EXAMPLE, lacks)
         assert result.returncode != 0
         assert "e-mails to payees need noticeSecrets.VIEWLEDGER_NOTICES_POSTGRES_URL.name" in result.stderr
+
+
+def test_payees_are_told_by_webhook_where_it_is_turned_on_instead_of_e_mail(tmp_path: Path) -> None:
+    names = ("VIEWLEDGER_NOTICES_POSTGRES_URL", "VIEWLEDGER_WEBHOOK_SECRET")
+    settings = {"VIEWLEDGER_WEBHOOK_URL": "https://a.example/", "VIEWLEDGER_WEBHOOK_SINCE": "2026-12-01"}
+    given = {"noticeSecrets": {name: {"name": "hook"} for name in names}, "settings": settings}
+    (container,) = dict(pods_of(rendered(tmp_path, EXAMPLE, given)))["views-notices"]["containers"]
+    named = {each["name"] for each in container["env"]}
+    assert {"VIEWLEDGER_WEBHOOK_SECRET_FILE", *settings} <= named
+    assert "VIEWLEDGER_SMTP_URL_FILE" not in named
+    lacking = [{"settings": {name: ""}} for name in settings] + [{"noticeSecrets": {names[0]: {"name": ""}}}]
+    for lacks in lacking:
+        assert "notices by webhook need noticeSecrets" in template(tmp_path, EXAMPLE, given, lacks).stderr
+    both = template(tmp_path, EXAMPLE, given, {"noticeSecrets": {"VIEWLEDGER_SMTP_URL": {"name": "mail"}}})
+    assert (both.returncode != 0, "are both set; name one" in both.stderr) == (True, True)

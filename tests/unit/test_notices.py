@@ -128,7 +128,7 @@ def test_a_server_elsewhere_without_tls_is_not_spoken_to(monkeypatch: pytest.Mon
 
 def test_a_refused_receiver_is_not_a_fault_of_the_server_and_a_dead_server_is() -> None:
     with smtp_server() as server:
-        server.refused.add(FINAL_STATEMENT.email)
+        server.refused.add("ann@example.org")
         with pytest.raises(NoticeRefusedError, match=r"^550 no such user$"):
             sent(f"smtp://127.0.0.1:{server.port}")
         port = server.port

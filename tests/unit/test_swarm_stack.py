@@ -37,7 +37,8 @@ def test_keys_are_given_only_where_their_variable_is_set() -> None:
     assert STACK["secrets"] == {}
     assert STACK["services"]["api"]["secrets"] == []
     assert STACK["services"]["billing-nightly"]["command"] == ["billing nightly", ""]
-    assert STACK["services"]["notices"]["command"] == [""]
+    assert STACK["services"]["notices"]["command"] == ["", ""]
+    assert STACK["services"]["schema"]["environment"]["VIEWLEDGER_NOTICES_POSTGRES_URL"] == ""
     given = SWARM["stack_of"](COMPOSE, {name: f"/keys/{name}" for name in KEY_SETTINGS})
     assert set(given["secrets"]) == set(COMPOSE["secrets"])
     assert given["secrets"]["play-keys"] == {"file": "/keys/VIEWLEDGER_PLAY_KEYS_FILE"}
@@ -45,7 +46,10 @@ def test_keys_are_given_only_where_their_variable_is_set() -> None:
         assert service["secrets"] == SERVICES[name].get("secrets", [])
     assert given["services"]["api"]["environment"]["VIEWLEDGER_PLAY_KEYS_FILE"] == "/run/secrets/play-keys"
     assert given["services"]["billing-nightly"]["command"][1] == "billing proof checkpoint --to /checkpoints"
-    assert given["services"]["notices"]["command"] == ["billing notices send"]
+    assert given["services"]["notices"]["command"] == ["billing notices send"] * 2
+    with_login = SWARM["stack_of"](COMPOSE, {"VIEWLEDGER_NOTICES_PASSWORD": "x"})["services"]["schema"]["environment"]
+    login = "postgresql://notices_process:${VIEWLEDGER_NOTICES_PASSWORD}@postgres:5432/viewledger"
+    assert with_login["VIEWLEDGER_NOTICES_POSTGRES_URL"] == login
 
 
 def test_secrets_are_still_asked_for_and_no_other_variable_is_left_in_a_form_that_swarm_does_not_know() -> None:
@@ -63,7 +67,7 @@ def test_the_docker_client_reads_the_stack_where_it_is_installed(tmp_path: Path)
     path = tmp_path / "stack.yml"
     path.write_text(yaml.safe_dump(STACK))
     secrets = {f"VIEWLEDGER_{name}_PASSWORD": "x" for name in (
-        "POSTGRES_SUPERUSER", "POSTGRES", "SPEED", "API", "SQL", "PIPELINE", "BILLING", "NOTICES", "MONITOR"
+        "POSTGRES_SUPERUSER", "POSTGRES", "SPEED", "API", "SQL", "PIPELINE", "BILLING", "MONITOR"
     )}  # fmt: skip
     secrets |= {f"VIEWLEDGER_{name}_KEY": "x" for name in ("PSEUDONYM", "TRAITS", "API_CURSOR")}
     words = [docker, "stack", "config", "--compose-file", str(path)]

@@ -12,13 +12,15 @@ import pytest
 from jobs.settings.declared import SETTINGS
 from jobs.settings.state_home import PROJECT
 from tests.command_lines import parsed
-from tests.unit.test_compose_file import KEY_SETTINGS, OWN_SECRETS, SMTP_URL
+from tests.unit.test_compose_file import KEY_SETTINGS, OWN_SECRETS, SMTP_URL, WEBHOOK_SECRET
 
 FOLDER = PROJECT / "deploy" / "systemd"
 PROGRAM = "/opt/viewledger/.viewledger/venv/bin/python -P -m jobs.cli "
 SERVICES = {path.stem.removeprefix("viewledger-").rstrip("@"): path for path in sorted(FOLDER.glob("*.service"))}
 OF_COMPOSE = {name: name for name in ("collector", "speed", "api", "sql", "batch", "billing", "notices", "backup")}
-OF_COMPOSE |= dict.fromkeys(("maintain", "reconcile", "audit"), "nightly")
+OF_COMPOSE |= dict.fromkeys(("maintain", "reconcile", "audit"), "nightly") | {"webhook": "notices"}
+CHANNELS = {"notices": SMTP_URL.removesuffix("_FILE"), "webhook": WEBHOOK_SECRET.removesuffix("_FILE")}
+"""Unit → the secret of its channel; of the two one is turned on."""
 
 
 def values(path: Path, key: str) -> list[str]:
@@ -43,9 +45,9 @@ def test_a_process_gets_the_secrets_that_it_gets_under_compose_as_credentials(na
     given = [each.partition(":") for each in values(SERVICES[name], "LoadCredential")]
     assert all(place == f"/etc/viewledger/secrets/{setting}" for setting, _, place in given)
     named = {setting for setting, _, _ in given}
-    redis = set() if name in ("collector", "sql", "notices") else {"VIEWLEDGER_REDIS_URL"}
-    mail = {SMTP_URL.removesuffix("_FILE")} if name == "notices" else set()
-    assert named == (OWN_SECRETS[OF_COMPOSE[name]] - set(KEY_SETTINGS)) | redis | mail
+    redis = set() if name in ("collector", "sql", *CHANNELS) else {"VIEWLEDGER_REDIS_URL"}
+    channel = {CHANNELS[name]} if name in CHANNELS else set()
+    assert named == (OWN_SECRETS[OF_COMPOSE[name]] - set(KEY_SETTINGS)) | redis | channel
     assert all(SETTINGS[setting].is_secret for setting in named)
     files = [each for each in values(SERVICES[name], "Environment") if "_FILE=" in each]
     assert files == [f"{setting}_FILE=%d/{setting}" for setting, _, _ in given]
@@ -61,7 +63,7 @@ def test_a_night_has_its_service_and_a_time_in_utc(path: Path) -> None:
     service = path.with_suffix(".service")
     assert "RuntimeMaxSec=6h" in service.read_text()
     # a server was away, or another command was at work; what billing refuses is work for a person
-    again = "4" if service.stem in ("viewledger-billing", "viewledger-notices") else "4 5"
+    again = "4" if service.stem in ("viewledger-billing", "viewledger-notices", "viewledger-webhook") else "4 5"
     assert values(service, "RestartForceExitStatus") == [again]
     (when,) = values(path, "OnCalendar")
     assert re.fullmatch(r"\*-\*-\* 0[1-6]:10:00 UTC", when)

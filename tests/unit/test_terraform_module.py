@@ -55,18 +55,20 @@ def terraform(tmp_path: Path) -> Terraform:
 def test_the_values_of_the_example_fit_the_chart(terraform: Terraform) -> None:
     assert terraform.run("validate").returncode == 0
     assert terraform.run("fmt", "-check").returncode == 0
-    assert terraform.apply("-var=speed_processes=40", "-var=notices=true").returncode == 0
+    assert terraform.apply("-var=speed_processes=40", "-var=notices=webhook").returncode == 0
     values: dict[str, Any] = yaml.safe_load(json.loads(terraform.run("output", "-json", "values").stdout))
     assert problems(merged(VALUES, values)) == []
     assert values["kafka"]["bootstrap"] == "kafka-1:9092,kafka-2:9092,kafka-3:9092"
     assert values["speed"]["replicas"] == 12, "no more processes than partitions"
-    assert values["noticeSecrets"]["VIEWLEDGER_SMTP_URL"]["name"].endswith("smtp")
+    assert values["noticeSecrets"]["VIEWLEDGER_WEBHOOK_SECRET"]["name"].endswith("webhook")
+    assert "VIEWLEDGER_SMTP_URL" not in values["noticeSecrets"]
     assert values["ingress"]["tlsSecret"] == "tls"
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        ("notices=true", "notices has a wrong value; it is none, email or webhook."),
         ("hdfs_url=namenode", "hdfs_url has a wrong value; write it like hdfs://namenode:8020."),
         ("kafka_brokers=[]", "kafka_brokers has a wrong value; name at least one broker, each as host:port."),
         ("speed_processes=0", "speed_processes has a wrong value; it is a whole number of at least 1."),

@@ -58,7 +58,7 @@ STATEMENTS = CommandGroup(
 )
 NOTICES = CommandGroup(
     "notices",
-    "what payees are told: restatements in the portal, and their money by e-mail",
+    "what payees are told: restatements in the portal, and their money by e-mail or webhook",
     Command(
         "list",
         f"{WORK}.statements:list_notices",
@@ -66,12 +66,12 @@ NOTICES = CommandGroup(
         payee("whose notices (default: of all payees)"),
         JSON,
     ),
-    Command("send", f"{WORK}.notices:send_notices", "send the e-mails that are due; for cron", JSON),
+    Command("send", f"{WORK}.notices:send_notices", "send what is due by e-mail or webhook; for cron", JSON),
     Command(
         "sent",
         f"{WORK}.notices:list_sent",
-        "list the e-mails, and whether they were delivered",
-        payee("whose e-mails (default: of all payees)"),
+        "list what is sent, and whether it was delivered",
+        payee("whose notices (default: of all payees)"),
         choice("--state", "in which state (default: any)", ("waiting", "delivered", "refused")),
         JSON,
     ),

@@ -1,7 +1,9 @@
 """Settings of billing."""
 
 from jobs.settings.address_kinds import Url
+from jobs.settings.day_kind import EventDay
 from jobs.settings.kinds import LocalPath, Text, Whole
+from jobs.settings.webhook_kinds import WebhookSecrets, WebhookUrl
 
 ALLOWED_LATENESS_HOURS = Whole(
     "VIEWLEDGER_ALLOWED_LATENESS_HOURS",
@@ -66,7 +68,7 @@ SMTP_URL = Url(
     read_by="`billing notices send`",
     meaning="the SMTP server that takes notices to payees, with user and password: smtps begins with TLS, smtp by "
     "STARTTLS, which only a server on this machine may lack",
-    without="refused where notices are sent",
+    without="notices go by webhook, or are refused",
     schemes=("smtps", "smtp"),
     is_secret=True,
 )
@@ -80,7 +82,33 @@ NOTICES_FROM = Text(
     "VIEWLEDGER_NOTICES_FROM",
     read_by="`billing notices send`",
     meaning="the address that notices to payees come from",
-    without="refused where notices are sent",
+    without="refused where they go by e-mail",
     pattern=r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,189}",
     form="an e-mail address alone, like payments@example.org",
+)
+WEBHOOK_URL = WebhookUrl(
+    "VIEWLEDGER_WEBHOOK_URL",
+    read_by="`billing notices send`",
+    meaning="where notices to payees are sent as signed requests, instead of by e-mail; https, but on this machine",
+    without="notices go by e-mail",
+    schemes=("https", "http"),
+)
+WEBHOOK_SECRET = WebhookSecrets(
+    "VIEWLEDGER_WEBHOOK_SECRET",
+    read_by="`billing notices send`",
+    meaning="signs notices that are sent to `VIEWLEDGER_WEBHOOK_URL`; with two, both sign",
+    without="refused where notices go by webhook",
+    is_secret=True,
+)
+WEBHOOK_SINCE = EventDay(
+    "VIEWLEDGER_WEBHOOK_SINCE",
+    read_by="`billing notices send`, `billing notices sent`",
+    meaning="the first day (UTC) of which the webhook tells: nothing from before is sent",
+    without="refused where notices go by webhook",
+)
+WEBHOOK_CA_FILE = LocalPath(
+    "VIEWLEDGER_WEBHOOK_CA_FILE",
+    read_by="`billing notices send`",
+    meaning="a PEM file with the authorities that sign the certificate of `VIEWLEDGER_WEBHOOK_URL`",
+    without="those that the system trusts",
 )

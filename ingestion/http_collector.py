@@ -25,7 +25,7 @@ from ingestion.event_rates import EventRates
 from ingestion.intake import USER_AGENT_LENGTH_MAX, AdmittedEvent, Origin, admit, arrival
 from ingestion.network_kinds import NO_KINDS, NetworkKinds
 from ingestion.play_claims import NO_PLAYS, Plays
-from ingestion.ports import EventLog
+from ingestion.ports import EventLog, RequestTrace
 from ingestion.prometheus_collector import CollectorMetrics
 from ingestion.receipts import HEADER, NO_RECEIPTS, Receipt, Receipts, ReceiptWanted, receipt_of, receipted
 from ingestion.request_body import BODY_BYTES_MAX, check_media_type, events_of, not_json_at_all, too_large
@@ -124,7 +124,7 @@ async def _collect(collector: Collector, request: Request) -> Response:
         return _limited(collector, len(events), PLAYS_LIMITED, wait)
     if not admitted and (problem := not_json_at_all(rejected)) is not None:
         return _problem(problem)
-    if admitted and not await _acknowledged(collector, admitted):
+    if admitted and not await _acknowledged(collector, admitted, request.scope.get("trace")):
         # Rejected events are counted when the request gets its final answer; the client sends all of them again.
         collector.metrics.unacknowledged.inc(len(admitted))
         detail = "the log did not acknowledge in time: send the same events again under the same ids"
@@ -169,12 +169,12 @@ def _receipt(collector: Collector, admitted: Sequence[AdmittedEvent], wanted: Re
     return receipt_of(events, now, sign, with_paths=wanted is ReceiptWanted.PATHS)
 
 
-async def _acknowledged(collector: Collector, admitted: Sequence[AdmittedEvent]) -> bool:
+async def _acknowledged(collector: Collector, admitted: Sequence[AdmittedEvent], trace: RequestTrace | None) -> bool:
     metrics = collector.metrics
     started = time.perf_counter()
     metrics.in_flight.inc(len(admitted))
     try:
-        await _done(collector.event_log.append(admitted), collector.acknowledgement_seconds_max)
+        await _done(collector.event_log.append(admitted, trace), collector.acknowledgement_seconds_max)
     except (UnavailableError, TimeoutError) as error:
         logger.warning("events not acknowledged", extra={"fields": {"events": len(admitted), "reason": str(error)}})
         return False

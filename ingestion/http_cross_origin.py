@@ -47,7 +47,7 @@ def for_origins(app: ASGIApp, origins: Collection[str]) -> ASGIApp:
         app,
         allow_origins=origins,
         allow_methods=("POST",),
-        allow_headers=("Content-Encoding", "Receipt"),
+        allow_headers=("Content-Encoding", "Receipt", "Traceparent"),
         expose_headers=("Retry-After",),
         max_age=PREFLIGHT_SECONDS,
     )

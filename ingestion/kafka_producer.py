@@ -21,7 +21,8 @@ from ingestion.contract.backoff import Backoff
 from ingestion.contract.brokers import Brokers
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.intake import AdmittedEvent
-from ingestion.kafka_record_groups import RecordGroups, failure_of, supports
+from ingestion.kafka_record_groups import TRACEPARENT, RecordGroups, failure_of, supports
+from ingestion.ports import RequestTrace
 
 BATCH_BYTES = 256 * 1024
 """Far below the broker's limit of 1 MiB, so that no batch is ever split."""
@@ -71,7 +72,7 @@ class KafkaEventLog:
         except KafkaError as error:
             raise UnavailableError(Part.KAFKA, f"no Kafka broker answers at {brokers}") from error
 
-    def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
+    def append(self, events: Sequence[AdmittedEvent], trace: RequestTrace | None = None) -> "Future[None]":
         """Append events; see `EventLog`. Never blocks on the network."""
         done: Future[None] = Future()
         done.set_running_or_notify_cancel()  # it cannot be cancelled: a broker's acknowledgement always finds it open
@@ -88,7 +89,7 @@ class KafkaEventLog:
             return done
         done.add_done_callback(functools.partial(self._concluded, session, len(events)))
         try:
-            acknowledgements = session.send(events)
+            acknowledgements = session.send(events, trace)
         except KafkaError as error:
             done.set_exception(UnavailableError(Part.KAFKA, str(error)))
             return done
@@ -165,19 +166,24 @@ class _Session:
             raise _TopicUnknownError(str(error)) from error
         self._groups = RecordGroups(producer, topic) if supports(producer) else None
 
-    def send(self, events: Sequence[AdmittedEvent]) -> list[Any]:
+    def send(self, events: Sequence[AdmittedEvent], trace: RequestTrace | None) -> list[Any]:
         """Hand the events to the producer's buffers; return the library's futures."""
         groups: defaultdict[int, list[AdmittedEvent]] = defaultdict(list)
         for event in events:
             groups[partition_of(event.key, self._partition_count)].append(event)
         if self._groups is not None:
-            return self._groups.append(groups)
+            return self._groups.append(groups, trace)
         send = self._producer.send
-        return [
-            send(self._topic, event.value, event.key, partition=partition)
+        headers = [(TRACEPARENT, trace.traceparent.encode())] if trace is not None else []
+        sent = [
+            send(self._topic, event.value, event.key, headers, partition)
             for partition, group in groups.items()
             for event in group
         ]
+        if trace is not None:
+            for each in sent:
+                each.add_callback(lambda stored: trace.stored(stored.partition, stored.offset, 1))
+        return sent
 
     def is_reachable(self) -> bool:
         """Return whether a broker answers now."""

@@ -39,6 +39,8 @@ def main(words: Sequence[str]) -> int:
     if words and words[0] == "help":
         words = [*words[1:], "--help"]
     signal.signal(signal.SIGTERM, _interrupt)
+    # redis loads this where it is installed, a tenth of a second of each start; only the part for traces is used here
+    sys.modules["opentelemetry.sdk.metrics"] = None  # type: ignore[assignment]
     try:
         from jobs.command_line.words import complete, run  # with click, which is there when set-up is done
 

@@ -146,6 +146,7 @@ class ConsumeLoop:
             self._next_check_at = 0.0
 
     def _count(self, polled: Mapping[int, Sequence[LogRecord]]) -> None:
+        self._ports.observer.polled()
         chunks: list[Chunk] = []
         for partition, records in polled.items():
             if place := self._places.get(partition):

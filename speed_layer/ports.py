@@ -137,7 +137,10 @@ class DeadLetters(Protocol):
 
 
 class SpeedObserver(Protocol):
-    """Observes the loop, for metrics."""
+    """Observes the loop, for metrics and traces."""
+
+    def polled(self) -> None:
+        """Note that messages have come, which are judged and applied next."""
 
     def chunk_applied(self, chunk: Chunk, applied: Applied, applied_at_ms: int) -> None:
         """Note that a chunk of this process was applied."""

@@ -93,6 +93,9 @@ class PrometheusSpeedMetrics:
         )
         viewers.set_function(self._active_viewers)
 
+    def polled(self) -> None:
+        """Count nothing: the chunks are counted when they are applied."""
+
     def chunk_applied(self, chunk: Chunk, applied: Applied, applied_at_ms: int) -> None:
         """Note that a chunk of this process was applied."""
         if applied.is_warm_up:

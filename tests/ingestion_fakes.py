@@ -14,6 +14,7 @@ from ingestion.contract.plays import Play
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.intake import AdmittedEvent
 from ingestion.jwt_plays import PlayKey, secret_key, signed_text
+from ingestion.ports import RequestTrace
 from ingestion.pseudonym import pseudonym_of, session_pseudonym_of
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -80,11 +81,12 @@ class FakeEventLog:
 
     def __init__(self) -> None:
         self.events: list[AdmittedEvent] = []
+        self.traceparents: list[str] = []
         self.is_away = False
         self.away_after_appends: int | None = None
         self.time: datetime | None = NOW
 
-    def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
+    def append(self, events: Sequence[AdmittedEvent], trace: RequestTrace | None = None) -> "Future[None]":
         done: Future[None] = Future()
         if self.away_after_appends is not None:
             self.is_away = self.is_away or self.away_after_appends == 0
@@ -93,6 +95,7 @@ class FakeEventLog:
             done.set_exception(UnavailableError(Part.KAFKA, "the broker is away"))
         else:
             self.events.extend(events)
+            self.traceparents += [trace.traceparent] if trace is not None else []
             done.set_result(None)
         return done
 

@@ -348,6 +348,9 @@ class FakeObserver:
         self.lags: dict[int, int] = {}
         self.repairs: list[int] = []
 
+    def polled(self) -> None:
+        self.tally["polled"] += 1
+
     def chunk_applied(self, chunk: Chunk, applied: Applied, applied_at_ms: int) -> None:
         if not applied.is_warm_up:
             self.tally["counted"] += applied.counted

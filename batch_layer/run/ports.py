@@ -214,3 +214,29 @@ class RunMetrics(Protocol):
 
     def record(self, outcome: str, figures: Mapping[str, float], stage_seconds: Mapping[str, float]) -> None:
         """Store the figures of a run that ended with `outcome`."""
+
+
+class RunObserver(Protocol):
+    """Observes runs, for log lines and traces."""
+
+    def begun(self, run_id: str) -> None:
+        """Note that a run has begun."""
+
+    def stage_ended(self, name: str, seconds: float) -> None:
+        """Note that a stage of the run has just ended."""
+
+    def published(self, version: PublishedVersion) -> None:
+        """Note that the run has published a version."""
+
+
+class Unobserved:
+    """Notes nothing."""
+
+    def begun(self, run_id: str) -> None:
+        """Do nothing."""
+
+    def stage_ended(self, name: str, seconds: float) -> None:
+        """Do nothing."""
+
+    def published(self, version: PublishedVersion) -> None:
+        """Do nothing."""

@@ -56,6 +56,7 @@ def publish(ports: RunPorts, stages: Stages, judged: JudgedSoFar) -> RunResult:
             "notes": list(notes),
         }
         ports.versions.publish(version, staged, detail, judged.files, findings=judged.findings, tally=tally)
+        ports.observer.published(version)
         report.append(f"version {version.version}, {counted(staged.video_count, 'video')} changed")
         # 8. From here on the version is published. The next run repairs what fails now.
         notes += _after_publishing(ports, version)

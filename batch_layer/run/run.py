@@ -45,7 +45,7 @@ def run_once(
         raise AtWorkError
     begun = begin_run(ports.versions, "incremental", ports.clock())
     run_id = begun.run_id
-    stages = Stages(ports.progress)
+    stages = ports.stages(run_id)
     try:
         cut_log = partial(take_cut, ports.log, ports.speed, topic, begin_at_oldest=begin_at_oldest)
         result = _steps(ports, cut_log, begun, stages, judge_period)

@@ -3,6 +3,9 @@
 import json
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
+
+from prometheus_client import CollectorRegistry
 
 from batch_layer.run.run_result import RunResult
 from batch_layer.run.upgrade import upgrade_once
@@ -16,13 +19,18 @@ from jobs.exit_codes import ExitCode
 from jobs.wiring.batch_errors import errors_as_exit_codes
 from jobs.wiring.batch_run import attempt, do_run, open_ports
 from jobs.wiring.batch_settings import RunSettings
+from jobs.wiring.observed_runs import ObservedRuns
+from jobs.wiring.tracing import TraceSettings
 
 
 def run(*, attempts: int, begin_at_oldest: bool, judge_period: Period | None, as_json: bool) -> ExitCode:
     """Do a batch run. Exit codes: 3 the gate failed, 4 a server is away, 5 refused, 6 a difference."""
-    chosen = RunSettings.from_environ(settings.environment("PIPELINE"))
-    with errors_as_exit_codes():
-        result = attempt(lambda: do_run(chosen, begin_at_oldest=begin_at_oldest, judge_period=judge_period), attempts)
+    environ = settings.environment("PIPELINE")
+    chosen, traces = RunSettings.from_environ(environ), TraceSettings.from_environ(environ)
+    run_with = partial(do_run, chosen, begin_at_oldest=begin_at_oldest, judge_period=judge_period)
+    with errors_as_exit_codes(), traces.opened("batch", CollectorRegistry()) as tracing:
+        runs = ObservedRuns(tracing, {})
+        result = attempt(lambda: runs.do(lambda observer: run_with(observer=observer)), attempts)
     if as_json:
         print(json.dumps(asdict(result), default=str))
     elif result.state == "nothing_new":

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from batch_layer.run.ports import RunObserver
 from batch_layer.run.run_result import RunResult
 from jobs import settings
 from jobs.errors import CommandError
@@ -23,10 +24,12 @@ from jobs.processes.batch_driver import BatchDriver, Ended
 from jobs.processes.batch_figures import BatchFigures
 from jobs.processes.stopping import heed_signals, stopping_on_signals
 from jobs.settings.declared.listening import BATCH_METRICS_PORT, BIND_HOST
-from jobs.telemetry.json_log import log_json
+from jobs.telemetry.json_log import in_every_line, log_json
 from jobs.wiring.batch_errors import silence_libraries
 from jobs.wiring.batch_run import do_run
 from jobs.wiring.batch_settings import RunSettings
+from jobs.wiring.observed_runs import ObservedRuns
+from jobs.wiring.tracing import TraceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class ResidentSettings:
     host: str
     port: int
     limits: ConnectionLimits
+    traces: TraceSettings
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "ResidentSettings":
@@ -49,6 +53,7 @@ class ResidentSettings:
             host=BIND_HOST.read(environ),
             port=BATCH_METRICS_PORT.read(environ),
             limits=ConnectionLimits.from_environ(environ),
+            traces=TraceSettings.from_environ(environ),
         )
 
 
@@ -66,6 +71,8 @@ def run(*, every: timedelta) -> ExitCode:
         listener = listening_socket(chosen.host, chosen.port, BATCH_METRICS_PORT.name)
         app = probe_app(obstacle=figures.obstacle, metrics=figures.exposition)
         running.enter_context(served_beside(app, listener, chosen.limits))
+        tracing = running.enter_context(chosen.traces.opened("batch", figures.registry))
+        runs = ObservedRuns(tracing, running.enter_context(in_every_line()))
         resident = ResidentSpark(chosen.batch)
         heed_signals(stopping)  # Spark has taken Ctrl-C
         figures.started()
@@ -76,7 +83,7 @@ def run(*, every: timedelta) -> ExitCode:
             _log(ended, pause)
 
         BatchDriver(
-            resident.run,
+            lambda: runs.do(resident.run),
             observe,
             every_seconds=every.total_seconds(),
             monotonic=time.monotonic,
@@ -96,7 +103,7 @@ class ResidentSpark:
 
         self._chosen, self._session = chosen, open_session(chosen.spark)
 
-    def run(self) -> RunResult:
+    def run(self, observer: RunObserver | None = None) -> RunResult:
         """Do one run; raise CommandError(UNAVAILABLE) if Spark is broken, before it or after it."""
         from batch_layer.lake.spark_session import is_usable, released
 
@@ -104,7 +111,7 @@ class ResidentSpark:
             raise _ended()
         try:
             with released(self._session):
-                return do_run(self._chosen, session=self._session, progress=_log_step)
+                return do_run(self._chosen, session=self._session, progress=_log_step, observer=observer)
         except Exception as error:
             if is_usable(self._session):
                 raise

@@ -13,13 +13,13 @@ class BatchFigures:
 
     def __init__(self, *, every_seconds: float, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
         self._obstacle: str | None = "Spark is starting"
-        ProcessCollector(registry=self._registry)
-        runs = Counter("batch_driver_runs", "Runs by outcome.", ["outcome"], registry=self._registry)
+        ProcessCollector(registry=self.registry)
+        runs = Counter("batch_driver_runs", "Runs by outcome.", ["outcome"], registry=self.registry)
         self._runs = {each: runs.labels(each.value) for each in RunOutcome}
         last = Gauge(
-            "batch_driver_last_outcome", "1 for the outcome of the last run.", ["outcome"], registry=self._registry
+            "batch_driver_last_outcome", "1 for the outcome of the last run.", ["outcome"], registry=self.registry
         )
         self._last = {each: last.labels(each.value) for each in RunOutcome}
         self._ended_at = self._gauge("last_run_timestamp_seconds", "When the last run ended.")
@@ -32,7 +32,7 @@ class BatchFigures:
         self._gauge("interval_seconds", "The time from the start of a run to the start of the next.").set(every_seconds)
 
     def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"batch_driver_{name}", text, registry=self._registry)
+        return Gauge(f"batch_driver_{name}", text, registry=self.registry)
 
     def started(self) -> None:
         """Note that Spark is warm."""
@@ -56,4 +56,4 @@ class BatchFigures:
 
     def exposition(self) -> bytes:
         """Return the metrics in Prometheus's text format."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)

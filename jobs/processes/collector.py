@@ -18,6 +18,7 @@ from jobs.exit_codes import ExitCode
 from jobs.http.connections import read_proxies
 from jobs.http.metrics import MetricsSettings
 from jobs.http.server import HttpSettings
+from jobs.http.traced import traced
 from jobs.resilience.circuit_breaker import BreakerState
 from jobs.resilience.circuit_breaker_metrics import show_states
 from jobs.resilience.failpoints import Failpoints
@@ -37,6 +38,7 @@ from jobs.wiring.event_log import connect
 from jobs.wiring.plays import read_plays
 from jobs.wiring.pseudonyms import read_pseudonym_key
 from jobs.wiring.receipts import read_receipts
+from jobs.wiring.tracing import TraceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class CollectorSettings:
     events_per_network: int
     events_per_play_key: int
     failpoints: Failpoints
+    traces: TraceSettings
 
     def __repr__(self) -> str:
         return f"CollectorSettings(brokers={self.brokers}, topic={self.topic!r}, port={self.http.port}, …)"
@@ -79,6 +82,7 @@ class CollectorSettings:
             events_per_play_key=COLLECTOR_EVENTS_PER_PLAY_KEY.read(environ),
             acknowledgement_ms_max=ACKNOWLEDGEMENT_MS_MAX.read(environ),
             failpoints=Failpoints("collector", environ),
+            traces=TraceSettings.from_environ(environ),
         )
 
 
@@ -110,8 +114,12 @@ def run() -> ExitCode:
         "collector ready", extra={"fields": {"host": chosen.http.host, "port": chosen.http.port, "topic": chosen.topic}}
     )
     try:
-        with chosen.metrics.served(collector.metrics.exposition):
-            return chosen.http.serve(for_origins(collector_app(collector), chosen.origins), listener)
+        with (
+            chosen.traces.opened("collector", collector.metrics.registry) as tracing,
+            chosen.metrics.served(collector.metrics.exposition),
+        ):
+            app = traced(collector_app(collector), tracing, "/v1/events")
+            return chosen.http.serve(for_origins(app, chosen.origins), listener)
     finally:
         event_log.close()
         logger.info("collector stopped")

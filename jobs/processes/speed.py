@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
@@ -49,16 +49,21 @@ from jobs.telemetry.json_log import log_json
 from jobs.wiring.attestations import read_attestation_keys
 from jobs.wiring.dated_lists import check_agent_lists
 from jobs.wiring.kafka_record_batches import read_every_batch
+from jobs.wiring.tracing import TraceSettings
 from speed_layer.consume_loop import ConsumeLoop, LoopPorts
 from speed_layer.errors import SpeedLayerError
 from speed_layer.kafka_dead_letters import KafkaDeadLetters
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
 from speed_layer.last_published import LastPublished
+from speed_layer.ports import SpeedObserver
 from speed_layer.postgres_catalogue_videos import PostgresCatalogueVideos
 from speed_layer.postgres_published_offsets import PostgresPublishedOffsets
 from speed_layer.prometheus_speed_metrics import PrometheusSpeedMetrics
 from speed_layer.recovery import Horizon
 from speed_layer.redis_segment_store import RedisSegmentStore
+
+if TYPE_CHECKING:
+    from jobs.telemetry.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +89,7 @@ class SpeedSettings:
     """The number of videos outside the catalogue that a partition's segment takes."""
     attestation_keys: Mapping[str, bytes]
     failpoints: Failpoints
+    traces: TraceSettings
     limits: ConnectionLimits
 
     def __repr__(self) -> str:
@@ -110,6 +116,7 @@ class SpeedSettings:
             unknown_videos_max=SPEED_UNKNOWN_VIDEOS_MAX.read(environ),
             attestation_keys=read_attestation_keys(environ),
             failpoints=Failpoints("speed", environ),
+            traces=TraceSettings.from_environ(environ),
             limits=ConnectionLimits.from_environ(environ),
         )
 
@@ -176,13 +183,23 @@ def _count(
         return
     catalogue = PostgresCatalogueVideos(chosen.postgres_url)
     threading.Thread(target=catalogue.follow, args=(stopping.wait,), name="catalogue", daemon=True).start()
-    ports = _loop_ports(chosen, registry, (log, store, dead_letters), catalogue, stopping)
-    loop = ConsumeLoop(ports, chosen.horizon)
-    readiness.loop = loop
-    logger.info("speed started", extra={"fields": {"topic": kafka.topic, "group": kafka.group_id, "port": chosen.port}})
-    gc.freeze()  # what start-up made is never garbage; chunks are freed by reference counts alone
-    with closing(dead_letters):
+    started = {"topic": kafka.topic, "group": kafka.group_id, "port": chosen.port}
+    with closing(dead_letters), chosen.traces.opened("speed", registry) as tracing:
+        observer = _observer(registry, tracing)
+        ports = _loop_ports(chosen, registry, observer, (log, store, dead_letters), catalogue, stopping)
+        loop = ConsumeLoop(ports, chosen.horizon)
+        readiness.loop = loop
+        logger.info("speed started", extra={"fields": started})
+        gc.freeze()  # what start-up made is never garbage; chunks are freed by reference counts alone
         loop.run(stopping.is_set)
+
+
+def _observer(registry: CollectorRegistry, tracing: "Tracing | None") -> SpeedObserver:
+    if tracing is None:
+        return PrometheusSpeedMetrics(registry)
+    from jobs.wiring.traced_chunks import TracedChunks  # imported here, as the library of traces is
+
+    return TracedChunks(registry, tracing)
 
 
 def _open_log(chosen: SpeedSettings) -> KafkaLog:
@@ -194,6 +211,7 @@ def _open_log(chosen: SpeedSettings) -> KafkaLog:
 def _loop_ports(
     chosen: SpeedSettings,
     registry: CollectorRegistry,
+    observer: SpeedObserver,
     connected: tuple[KafkaLog, RedisSegmentStore, KafkaDeadLetters],
     catalogue: PostgresCatalogueVideos,
     stopping: threading.Event,
@@ -223,7 +241,7 @@ def _loop_ports(
         ),
         published=LastPublished(postgres.on(published, PostgresPublishedOffsets.current)),
         dead_letters=letters.on(on(dead_letters, Part.KAFKA), KafkaDeadLetters.send),
-        observer=PrometheusSpeedMetrics(registry),
+        observer=observer,
         clock=time.time,
         elapsed=time.monotonic,
         pause=stopping.wait,

@@ -6,9 +6,26 @@ logger.info("chunk applied", extra={"fields": {"partition": 3, "events": 500}})
 import json
 import logging
 import sys
+from collections import ChainMap
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 from ingestion.contract.printable import is_printable
+
+_NONE: dict[str, object] = {}
+_COMMON: ContextVar[MutableMapping[str, object]] = ContextVar("fields of every line", default=_NONE)
+
+
+@contextmanager
+def in_every_line(**fields: object) -> Iterator[dict[str, object]]:
+    """Add fields to all lines that the block writes, in its thread or task; it may change the yielded ones."""
+    token = _COMMON.set(ChainMap(fields, _COMMON.get()))
+    try:
+        yield fields
+    finally:
+        _COMMON.reset(token)
 
 
 class JsonLines(logging.Formatter):
@@ -25,7 +42,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
-        line |= getattr(record, "fields", {})
+        line |= {**_COMMON.get(), **getattr(record, "fields", {})}
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         text = json.dumps(line, default=str, ensure_ascii=False)

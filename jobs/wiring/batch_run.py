@@ -14,7 +14,7 @@ from batch_layer.judging.postgres_policies import counting_policies, traffic_pol
 from batch_layer.judging.traffic_rules import TrafficRules
 from batch_layer.lake.tables import RAW_EVENTS
 from batch_layer.reconciling.postgres_reconciliations import PostgresReconciliations
-from batch_layer.run.ports import Warehouse
+from batch_layer.run.ports import RunObserver, Warehouse
 from batch_layer.run.prometheus_batch_metrics import PrometheusBatchMetrics
 from batch_layer.run.run import run_once
 from batch_layer.run.run_ports import RunPorts
@@ -69,9 +69,11 @@ def do_run(
     judge_period: Period | None = None,
     session: "SparkSession | None" = None,
     progress: Progress = report,
+    observer: RunObserver | None = None,
 ) -> RunResult:
     """Do one batch run, and note what its reconciliation left open. `session`: see `open_ports`."""
-    with open_ports(chosen, session=session, progress=progress) as ports:
+    with open_ports(chosen, session=session, progress=progress) as opened:
+        ports = opened if observer is None else replace(opened, observer=observer)
         try:
             return run_once(ports, chosen.topic, begin_at_oldest=begin_at_oldest, judge_period=judge_period)
         finally:

@@ -1,9 +1,9 @@
 """Open record batches for kafka-python in every process: each codec, any headers, in bounded memory.
 
 kafka-python refuses a whole batch for a header whose name is not UTF-8, which other clients send and Java reads, and
-opens a compressed batch of 1 MiB to as many gigabytes as its sender likes. Headers are not used here. The library has
-no hook for another reader, so `read_every_batch` replaces it; requirements.lock pins the library, and a test compares
-the results of both.
+opens a compressed batch of 1 MiB to as many gigabytes as its sender likes. Of the headers only that of a trace is used,
+and it decides nothing. The library has no hook for another reader, so `read_every_batch` replaces it; requirements.lock
+pins the library, and a test compares the results of both.
 """
 
 import io
@@ -18,9 +18,12 @@ from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
 
+from ingestion.kafka_record_groups import TRACEPARENT, TRACEPARENT_BYTES, varint
+
 BATCH_BYTES_MAX = 256 << 20
 """The largest opened size of a batch: 256 times the broker's 1 MiB; events compress tenfold at best."""
 _SLICE_BYTES = 128 << 10
+_TRACEPARENT = varint(len(TRACEPARENT)) + TRACEPARENT.encode() + varint(TRACEPARENT_BYTES)
 CODEC_NAMES = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
 
 
@@ -62,7 +65,7 @@ def opened(codec_number: int, data: bytes, *, most: int = BATCH_BYTES_MAX) -> by
 
 
 class RecordBatch(DefaultRecordBatch):  # type: ignore[misc]
-    """A batch of message format 2 that reads records without their headers."""
+    """A batch of message format 2 that reads records without their headers, except for that of a trace."""
 
     _buffer: bytearray
     _pos: int
@@ -91,7 +94,17 @@ class RecordBatch(DefaultRecordBatch):  # type: ignore[misc]
                 f"the record at offset {self.base_offset + offset_delta} is not as long as it says"
             )
         self._pos = end
-        return DefaultRecord(length, self.base_offset + offset_delta, timestamp, self.timestamp_type, key, value, [])
+        headers = traceparent_in(buffer, at, end) if end - at > 1 else []
+        return DefaultRecord(
+            length, self.base_offset + offset_delta, timestamp, self.timestamp_type, key, value, headers
+        )
+
+
+def traceparent_in(buffer: bytearray, at: int, end: int) -> list[tuple[str, bytes]]:
+    """Return the header of a trace among the bytes of a record's headers, whatever the others are."""
+    found = buffer.find(_TRACEPARENT, at, end)
+    begin = found + len(_TRACEPARENT)
+    return [] if found < 0 else [(TRACEPARENT, bytes(buffer[begin : min(begin + TRACEPARENT_BYTES, end)]))]
 
 
 def _bytes_at(buffer: bytearray, at: int) -> tuple[bytes | None, int]:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -165,3 +165,38 @@ def test_a_missing_broker_or_topic_is_one_clear_error(kafka_bootstrap: str) -> N
         KafkaEventLog.connect(Brokers.at("127.0.0.1:9"), "video-views", deadline_ms=500)
     with pytest.raises(UnavailableError, match="has no topic nope"):
         KafkaEventLog.connect(Brokers.at(kafka_bootstrap), "nope", deadline_ms=1_000)
+
+
+@dataclass
+class KnownTrace:
+    """A trace that keeps what it is told."""
+
+    traceparent: str
+    places: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def stored(self, partition: int, offset: int, count: int) -> None:
+        self.places.append((partition, offset, count))
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_messages_of_a_trace_have_its_header_and_it_knows_their_places(
+    topic: KafkaTopic, is_quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion.kafka_producer.supports", lambda producer: is_quick)
+    log = KafkaEventLog.connect(Brokers.at(topic.bootstrap), topic.name)
+    traces = [KnownTrace(f"00-{number:032x}-{number:016x}-01") for number in (1, 2)]
+    # without a wait between them, so that several share a batch
+    appended = [log.append(events(60)), *(log.append(events(60, first=60), each) for each in traces)]
+    appended.append(log.append(events(BATCH_BYTES // 40_000 + 2, size=40_000), traces[0]))
+    for each in appended:
+        each.result(20)
+    log.close()
+    found: dict[str, list[tuple[int, int]]] = {}
+    for record in topic.records():
+        (header,) = record.headers or [("", b"")]
+        assert header[0] in ("", "traceparent")
+        found.setdefault(header[1].decode(), []).append((record.partition, record.offset))
+    assert [len(found[name]) for name in ("", *(each.traceparent for each in traces))] == [60, 60 + 8, 60]
+    for each in traces:
+        places = [(partition, offset + n) for partition, offset, count in each.places for n in range(count)]
+        assert sorted(places) == found[each.traceparent]

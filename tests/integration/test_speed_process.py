@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -28,12 +29,16 @@ from jobs.local_stack.stack import LocalStack
 from jobs.settings.state_home import PROJECT
 from jobs.wiring.postgres_logins import in_database
 from tests.billing_postgres import own_database
+from tests.server_process import server_process
 from tests.speed_fakes import event_value
 from tests.speed_stores import FlushableRedisStore, redis_store
+from tests.trace_receiver import attributes, trace_receiver
 
 PARTITION_COUNT = 4
 ZERO = (0,) * PARTITION_COUNT
 VIDEOS = [f"video{index}" for index in range(50)]
+SENT_SOON = {"OTEL_BSP_SCHEDULE_DELAY": "200"}  # milliseconds; the library reads it itself
+PLAYER = {"content-type": "application/json", "user-agent": "Player/1"}
 WITHIN_SECONDS = 60.0
 
 
@@ -291,6 +296,55 @@ def test_events_of_every_codec_are_counted(scene: Scene, codec: str) -> None:
     eventually(scene.is_counted, "everything is counted")
     assert scene.store.read(ZERO, VIDEOS).views == dict(scene.truth)
     assert process.end() == ExitCode.OK
+
+
+def test_a_trace_leads_from_the_players_request_over_the_message_to_the_chunk_that_counted_it(scene: Scene) -> None:
+    trace_id, player = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    collector = "jobs.processes.collector", "VIEWLEDGER_COLLECTOR_PORT"
+    with trace_receiver() as received:
+        scene.environment |= {"VIEWLEDGER_TRACE_URL": received.url, "VIEWLEDGER_TRACE_SHARE": "0", **SENT_SOON}
+        speed = scene.start()
+        with server_process(*collector, scene.environment) as running:
+            for number in range(20):
+                headers = {"traceparent": f"00-{trace_id}-{player}-01"} if number == 7 else {}
+                event_id = uuid.UUID(int=number, version=4)
+                body = event_value(event_id, VIDEOS[number], datetime.now(UTC)).decode()
+                answer = running.client.post("/v1/events", content=body, headers=headers | PLAYER)
+                assert answer.status_code == 202
+                scene.truth[VIDEOS[number]] += 1
+            eventually(scene.is_counted, "all events are counted")
+            assert running.stop() == ExitCode.OK
+        eventually(lambda: bool(received.of("viewledger-speed")), "the span of the chunk is sent")
+        assert speed.end() == ExitCode.OK
+    assert scene.store.read(ZERO, VIDEOS).views == scene.truth
+    (request,) = received.of("viewledger-collector")
+    (chunk,) = received.of("viewledger-speed")
+    assert {request.trace_id.hex(), chunk.trace_id.hex()} == {trace_id}
+    assert (request.parent_span_id.hex(), chunk.parent_span_id) == (player, request.span_id)
+    assert request.start_time_unix_nano < chunk.start_time_unix_nano < chunk.end_time_unix_nano
+    (stored,) = request.events
+    place, counted = attributes(stored), attributes(chunk)
+    assert (place["count"], place["partition"]) == (1, counted["partition"])
+    assert counted["position"] <= place["offset"] < counted["next_position"]
+
+
+def test_a_receiver_of_traces_that_is_away_loses_no_event_and_delays_no_stop(scene: Scene) -> None:
+    away = f"http://127.0.0.1:{free_ports().api}"
+    scene.environment |= {"VIEWLEDGER_TRACE_URL": away, "VIEWLEDGER_TRACE_SHARE": "1", **SENT_SOON}
+    speed = scene.start()
+    with server_process("jobs.processes.collector", "VIEWLEDGER_COLLECTOR_PORT", scene.environment) as running:
+        for number in range(50):
+            body = event_value(uuid.UUID(int=number, version=4), VIDEOS[number], datetime.now(UTC))
+            assert running.client.post("/v1/events", content=body, headers=PLAYER).status_code == 202
+            scene.truth[VIDEOS[number]] += 1
+        eventually(scene.is_counted, "all events are counted")
+        assert running.stop() == ExitCode.OK
+    dropped = re.compile(r'^trace_spans_total\{outcome="dropped"\} [1-9]', re.MULTILINE)
+    eventually(lambda: bool(dropped.search(speed.get("/metrics")[1])), "dropped spans are counted")
+    speed.child.send_signal(signal.SIGTERM)
+    lines = [json.loads(each) for each in speed.output().splitlines()]
+    assert [each["event"] for each in lines].count("traces not sent") == 1
+    assert scene.store.read(ZERO, VIDEOS).views == scene.truth
 
 
 def test_wrong_settings_end_the_process_before_it_connects(stack_environment: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from ingestion.http_collector import Collector, collector_app
 from ingestion.http_cross_origin import for_origins
 from ingestion.intake import AdmittedEvent
+from ingestion.ports import RequestTrace
 from ingestion.request_body import BODY_BYTES_MAX
 from tests.ingestion_fakes import KEY, NOW, FakeEventLog, event_json
 
@@ -87,7 +88,7 @@ def test_without_the_setting_preflights_are_refused() -> None:
 
 def test_every_refusal_is_readable_by_the_page() -> None:
     class BrokenLog(FakeEventLog):
-        def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
+        def append(self, events: Sequence[AdmittedEvent], trace: RequestTrace | None = None) -> "Future[None]":
             raise RuntimeError
 
     away = FakeEventLog()

@@ -13,6 +13,7 @@ from ingestion.http_collector import Collector, collector_app
 from ingestion.intake import AdmittedEvent
 from ingestion.jwt_plays import PlayKey, play_reader, secret_key
 from ingestion.play_claims import Plays
+from ingestion.ports import RequestTrace
 from ingestion.prometheus_collector import CollectorMetrics
 from ingestion.pseudonym import pseudonym_of
 from ingestion.request_body import BODY_BYTES_MAX
@@ -116,7 +117,7 @@ def test_without_acknowledgement_the_answer_names_when_to_send_the_same_again(ev
 
 def test_a_log_that_never_answers_does_not_hold_the_client_without_end() -> None:
     class SilentLog:
-        def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
+        def append(self, events: Sequence[AdmittedEvent], trace: RequestTrace | None = None) -> "Future[None]":
             return Future()
 
         def broker_time(self) -> datetime | None:
@@ -143,7 +144,7 @@ def test_a_forwarded_address_counts_only_from_a_trusted_proxy(event_log: FakeEve
 
 def test_an_unexpected_error_shows_no_trace() -> None:
     class BrokenLog(FakeEventLog):
-        def append(self, events: Sequence[AdmittedEvent]) -> "Future[None]":
+        def append(self, events: Sequence[AdmittedEvent], trace: RequestTrace | None = None) -> "Future[None]":
             raise RuntimeError("secret detail")
 
     answer = post(client_of(BrokenLog()), event_json())

@@ -61,6 +61,20 @@ def test_a_header_whose_name_is_not_text_hides_no_record(codec_number: int) -> N
     assert [value for *_, value in read(RecordBatch, batch)] == [b"v", b"w"]
 
 
+@pytest.mark.parametrize("codec_number", range(5))
+def test_of_all_headers_that_of_a_trace_is_read(codec_number: int) -> None:
+    value = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    others: list[tuple[str, bytes]] = [("tenant", b"1"), (HeaderName("x"), b"y")]
+    written: list[Record] = [
+        (b"k", b"v", [("traceparent", value)]),
+        (b"k", value, [others[0], ("traceparent", value), others[1]]),
+        (b"traceparent", b"traceparent", [("traceparent", value[:-1]), ("trace", value), *others]),
+        (None, b"w", []),
+    ]
+    read_headers = [each.headers for each in RecordBatch(batch_of(written, codec_number))]
+    assert read_headers == [[("traceparent", value)], [("traceparent", value)], [], []]
+
+
 @pytest.mark.parametrize("codec_number", CODEC_NAMES)
 def test_several_mebibytes_are_opened_and_what_is_more_than_the_bound_is_named(codec_number: int) -> None:
     data = bytes(range(256)) * (5 << 12)

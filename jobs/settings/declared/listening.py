@@ -1,6 +1,6 @@
 """Settings of the processes' addresses, and of their limits for clients."""
 
-from jobs.settings.address_kinds import Addresses, Origins
+from jobs.settings.address_kinds import Addresses, Origins, Url
 from jobs.settings.kinds import Number, Text, Whole, port
 
 BIND_HOST = Text(
@@ -156,4 +156,19 @@ COLLECTOR_ORIGINS = Origins(
     read_by="collector",
     meaning="the origins whose pages may send events by every form of a request, and read the answers",
     default=(),
+)
+TRACE_URL = Url(
+    "VIEWLEDGER_TRACE_URL",
+    read_by="collector, speed, batch, `run batch`",
+    meaning="the receiver of traces, by OTLP over HTTP, like `http://127.0.0.1:4318`; `/v1/traces` is added",
+    without="there are no traces",
+    schemes=("http", "https"),
+)
+TRACE_SHARE = Number(
+    "VIEWLEDGER_TRACE_SHARE",
+    read_by="collector",
+    meaning="the share of requests without a trace of their own that are traced",
+    default=0.001,
+    least=0,
+    most=1,
 )

@@ -9,14 +9,16 @@ if TYPE_CHECKING:  # the library takes long to load, and most processes trace no
 
 
 def traced(app: Any, tracing: "Tracing | None", path: str) -> Any:
-    """Return the application with a trace of the sampled requests to a path; without `tracing` the application."""
+    """Return the application with a trace of the sampled POST requests to a path; without `tracing` the application."""
     if tracing is None:
         return app
 
+    name = f"POST {path}"
+
     async def with_trace(scope: Message, receive: Any, send: Send) -> None:
         span = None
-        if scope["type"] == "http" and scope["path"] == path:
-            span = tracing.request(f"{scope['method']} {path}", _traceparent(scope["headers"]))
+        if scope["type"] == "http" and scope["path"] == path and scope["method"] == "POST":
+            span = tracing.request(name, _traceparent(scope["headers"]))
         if span is None:
             await app(scope, receive, send)
             return

@@ -315,12 +315,14 @@ class FakePorts:
         self._needs(Part.POSTGRES)
         return OwnAccount(self.accounts.get(payee_id, []), "US" if payee_id == "ann" else None)
 
-    def ask_for_account(self, payee_id: str, holder_name: str, iban: str, actor: str) -> None:
+    def ask_for_account(self, payee_id: str, holder_name: str, iban: str, email: str | None, actor: str) -> None:
         self._needs(Part.POSTGRES)
         if len(iban) < 15:
             raise RefusedActionError("Not an IBAN: a country, 2 check digits, and letters and digits of the account.")
         masked = f"{iban[:2]}…{iban.replace(' ', '')[-4:]}"
-        self.accounts.setdefault(payee_id, []).insert(0, AccountRow(masked, holder_name, NOW, "proposed", NOW, ""))
+        self.accounts.setdefault(payee_id, []).insert(
+            0, AccountRow(masked, holder_name, NOW, "proposed", NOW, "", email)
+        )
 
     def years(self, payee_id: str) -> Sequence[int]:
         self._needs(Part.POSTGRES)

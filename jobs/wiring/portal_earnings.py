@@ -64,7 +64,9 @@ class PayeeEarnings:
         """See the port."""
         found = on_file(self._connect, payee_id)
         rows = [
-            AccountRow(each.account, each.holder_name, each.asked_at, each.state, each.moved_at, each.reason)
+            AccountRow(
+                each.account, each.holder_name, each.asked_at, each.state, each.moved_at, each.reason, each.address
+            )
             for each in found.changes
         ]
         return OwnAccount(rows, found.tax_country)

@@ -169,9 +169,9 @@ class PortalBooks:
         with _translated():
             PostgresHolds(self._posting).appeal(statement_id, text, request.caller, request)
 
-    def ask_for_account(self, payee_id: str, holder_name: str, iban: str, actor: str) -> None:
+    def ask_for_account(self, payee_id: str, holder_name: str, iban: str, email: str | None, actor: str) -> None:
         """See the port. An account is validated as that of an import."""
-        account = BankAccount(payee_id, holder_name, electronic(iban))
+        account = BankAccount(payee_id, holder_name, electronic(iban), email=email)
         if problems := account_problems(account):
             raise RefusedActionError(" ".join(f"{text[0].upper()}{text[1:]}." for text in problems.values()))
         with _translated():

@@ -22,6 +22,8 @@ class AccountRow:
     state: str
     moved_at: datetime
     reason: str
+    address: str | None = None
+    """Where notices go, masked; None: nowhere."""
 
     @property
     def meaning(self) -> str:

@@ -1,4 +1,4 @@
-"""The page of a payee's own bank and tax details, and the form that asks for another account."""
+"""The page of a payee's own bank and tax details, and the form that asks for another account or address."""
 
 from starlette.responses import Response
 
@@ -33,10 +33,10 @@ async def _ask(visit: Visit) -> Response:
     form = await form_of(visit)
     if isinstance(form, Response):
         return form
-    holder_name, iban = text_of(form, "holder_name"), text_of(form, "iban")
+    holder_name, iban, email = (text_of(form, name) for name in ("holder_name", "iban", "email"))
     ask, actor = visit.portal.actions.ask_for_account, visit.known_caller.subject
     try:
-        await visit.ask(None, ask, visit.payee_id, holder_name, iban, actor)
+        await visit.ask(None, ask, visit.payee_id, holder_name, iban, email or None, actor)
     except RefusedActionError as error:
         return await _page(visit, status=422, refused=str(error))
     return await _page(visit, status=503) if visit.affected else redirect(f"{_PATH}?done=asked")

@@ -188,8 +188,11 @@ class MoneyActions(Protocol):
     def appeal(self, statement_id: str, text: str, request: RequestKey) -> None:
         """Object to a statement, once for a request, even if it is repeated."""
 
-    def ask_for_account(self, payee_id: str, holder_name: str, iban: str, actor: str) -> None:
-        """Ask for another account of the payee; it waits until a second person approves it."""
+    def ask_for_account(self, payee_id: str, holder_name: str, iban: str, email: str | None, actor: str) -> None:
+        """Ask for another account or address of the payee; it waits until a second person approves it.
+
+        `email` is where notices go; None: where they go now.
+        """
 
     def decide(self, statement_id: str, decision: str, actor: str, reason: str) -> None:
         """`approve` a statement in review (and post it), `review` one that is held, or `void` either."""

@@ -1,6 +1,7 @@
 """The page of a payee's own account, and the form that asks for another one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from starlette.testclient import TestClient
@@ -51,6 +52,18 @@ def test_a_change_that_is_refused_is_told_in_a_sentence_that_does_not_repeat_it(
     assert status == 422
     assert "Not an IBAN" in page
     assert "ABNA" not in page
+
+
+def test_the_address_for_notices_is_asked_for_with_the_account_and_shown(client: TestClient, ports: FakePorts) -> None:
+    assert 'type="email"' in client.get("/portal/account").text
+    ask(client, holder_name="Ann Apple", iban=IBAN, email="ann@new.example")
+    assert ports.accounts["ann"][0].address == "ann@new.example"
+    ports.accounts["ann"][1] = replace(ports.accounts["ann"][1], state="in_force", address="a…@old.example")
+    page = client.get("/portal/account").text
+    assert page.count("a…@old.example") == 2, "on file, and in the history"
+    ports.accounts["ann"].pop(0)
+    ask(client, holder_name="Ann Apple", iban=IBAN, email="")
+    assert ports.accounts["ann"][0].address is None
 
 
 def test_an_account_is_the_callers_own(client: TestClient, ports: FakePorts) -> None:

@@ -33,6 +33,8 @@ class WebhookReceiverOfTests(ThreadingHTTPServer):
         """Headers of each answer."""
         self.is_slow_before = self.is_slow_after = False
         """Whether it says nothing at all, or a status and a part of the body, until `ended` is set."""
+        self.is_trickling = False
+        """Whether it sends the first line a byte at a time, for more than a second."""
         self.ended = threading.Event()
 
     @property
@@ -59,6 +61,11 @@ class _Session(BaseHTTPRequestHandler):
         status, body = server.answer(request)
         if server.is_slow_before:
             server.ended.wait(30)
+        if server.is_trickling:
+            for byte in b"HTTP/1.1 204 No Content\r\n\r\n":
+                self.wfile.write(bytes([byte]))
+                server.ended.wait(0.05)
+            return
         self.send_response(status)
         for name, value in server.headers.items():
             self.send_header(name, value)

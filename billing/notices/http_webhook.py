@@ -22,7 +22,9 @@ from ingestion.contract.unavailable import Part, UnavailableError, one_line
 WHOLE_SECONDS_MAX = 20.0
 """Bound of the whole answer, however slowly its bytes come."""
 BYTES_MAX = 4096
-"""How much of an answer is read: for the reason of a refusal."""
+"""How much of an answer is read, so that its connection can be used again."""
+REASON_CHARACTERS_MAX = 120
+"""How much of a refusal is shown: it may be a page for people."""
 OF_THE_NOTICE = frozenset({400, 406, 409, 413, 415, 422})
 """Refusals of one notice; with any other 4xx the receiver refuses the address, the signature or the sender."""
 LATER = frozenset({408, 425, 429})
@@ -81,7 +83,7 @@ class HttpWebhook:
         status, answer = self._runner.run(self._posted(notice_id, body))
         if 200 <= status < 300:
             return
-        reason = readable(f"{status} {_phrase(status)} {answer.decode('utf-8', 'replace')}")
+        reason = readable(f"{status} {_phrase(status)} {readable(answer)[:REASON_CHARACTERS_MAX]}")
         if status in OF_THE_NOTICE:
             raise NoticeRefusedError(reason)
         if status >= 500 or status in LATER:

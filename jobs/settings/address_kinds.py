@@ -105,6 +105,23 @@ class Url(Setting[str]):
         return f"{self.name} is not a usable URL; it must be {self.allowed}"
 
 
+class SiteUrl(Url):
+    """A URL of a site alone: paths of the product are added to it."""
+
+    @property
+    def allowed(self) -> str:
+        """Return the forms in words."""
+        return f"{super().allowed}, without a path"
+
+    def parse(self, text: str) -> str:
+        """Return the URL without a slash at its end; raise ValueError."""
+        url = super().parse(text).removesuffix("/")
+        parts = urlsplit(url)
+        if "@" in parts.netloc or parts.path or "?" in url or "#" in url:
+            raise ValueError
+        return url
+
+
 class RedisUrl(Url):
     """A URL of one Redis, of Sentinels (several hosts, a service, perhaps a database), or of servers of a Cluster."""
 

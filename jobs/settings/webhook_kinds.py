@@ -19,7 +19,10 @@ class WebhookUrl(Url):
     @property
     def allowed(self) -> str:
         """Return the forms in words."""
-        return "like https://host/path, or http://127.0.0.1:port/path for this machine, without a user or a fragment"
+        return (
+            "like https://host/path in ASCII, or http://127.0.0.1:port/path for this machine, without a user or a "
+            "fragment"
+        )
 
     def parse(self, text: str) -> str:
         """Return the URL; raise ValueError."""

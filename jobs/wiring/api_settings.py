@@ -42,7 +42,7 @@ class PortalSettings:
         return cls(
             form_key=hmac.new(cursor_key, b"portal forms", hashlib.sha256).digest(),
             secure_cookies=PORTAL_SECURE_COOKIES.read(environ),
-            origin=url.rstrip("/") if (url := PORTAL_URL.read_if_set(environ)) else None,
+            origin=PORTAL_URL.read_if_set(environ),
         )
 
 

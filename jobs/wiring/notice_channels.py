@@ -43,8 +43,7 @@ class NoticeChannel:
 
 def read_channel(environ: Mapping[str, str]) -> NoticeChannel:
     """Return the channel; raise CommandError(BAD_INPUT) where both are named, none is, or a setting of it is wrong."""
-    portal_url = PORTAL_URL.read_if_set(environ)
-    origin = portal_url.rstrip("/") if portal_url else None
+    origin = PORTAL_URL.read_if_set(environ)
     if not WEBHOOK_URL.is_set(environ):
         for each in (WEBHOOK_SECRET, WEBHOOK_SINCE):
             if each.is_set(environ):

@@ -72,11 +72,10 @@ def _client(environ: Mapping[str, str], issuer: str) -> Client | None:
             f"{OIDC_ISSUER.name} must be https where people sign in: it says where they are sent to",
             ExitCode.BAD_INPUT,
         )
-    portal_url = PORTAL_URL.read(environ).rstrip("/")
-    parts = urlsplit(portal_url)
-    if not is_safe_url(portal_url) or parts.path or parts.query or parts.fragment or parts.username:
+    portal_url = PORTAL_URL.read(environ)
+    if not is_safe_url(portal_url):
         raise CommandError(
-            f"{PORTAL_URL.name} must be like https://views.example.org, without a path: /portal follows it",
+            f"{PORTAL_URL.name} must be https where people sign in: the identity provider sends them there",
             ExitCode.BAD_INPUT,
         )
     scope = OIDC_SCOPE.read(environ)

@@ -1,6 +1,6 @@
 """Settings of the API and the portal."""
 
-from jobs.settings.address_kinds import Url
+from jobs.settings.address_kinds import SiteUrl, Url
 from jobs.settings.kinds import Flag, Names, Text, Whole
 
 YEAR_SECONDS = 31_536_000
@@ -125,10 +125,10 @@ OIDC_SCOPE = Text(
     meaning="the scopes that the portal requests, separated by spaces; must include `openid`",
     default="openid",
 )
-PORTAL_URL = Url(
+PORTAL_URL = SiteUrl(
     "VIEWLEDGER_PORTAL_URL",
     read_by="api, `billing notices send`",
-    meaning="the origin of the site in browsers, without a path; forms of any other origin are refused",
+    meaning="the origin of the site in browsers; forms of any other origin are refused",
     without="the request's `Host` is compared; refused where `VIEWLEDGER_OIDC_CLIENT_ID` is set. Notices have no links",
     schemes=("https", "http"),
 )

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,7 @@ from jobs.resilience.failpoints import Action, after, before
 from jobs.resilience.patience import BETWEEN_RUNS
 from jobs.settings.state_home import PROJECT
 from tests.batch_on_stack import Batch, own_batch
+from tests.trace_receiver import TraceReceiver, attributes, trace_receiver
 
 WITHIN_SECONDS = 400.0
 
@@ -111,11 +113,18 @@ def own(
 
 
 @pytest.fixture(scope="module")
-def running(own: Batch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+def received() -> Iterator[TraceReceiver]:
+    with trace_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def running(own: Batch, received: TraceReceiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     """A driver whose first run fails after a step as if a server were away; the last test ends it."""
     own.send(20, number=1)
     log = tmp_path_factory.mktemp("driver") / "driver.log"
-    with driver(own.environ, log, after(Warehouse.archive, Action.FAIL)) as started:
+    environ = {**own.environ, "VIEWLEDGER_TRACE_URL": received.url}
+    with driver(environ, log, after(Warehouse.archive, Action.FAIL)) as started:
         yield started
 
 
@@ -136,6 +145,24 @@ def test_a_step_that_fails_as_if_a_server_were_away_is_tried_again_before_the_ne
     assert (first["outcome"], second["outcome"]) == ("unavailable", "published")
     assert float(str(first["next_in_seconds"])) <= BETWEEN_RUNS.seconds(1, lambda: 1.0)
     assert_all_counted_once(own)
+
+
+def test_each_line_of_a_run_and_its_trace_name_the_run_and_the_trace_its_version(
+    own: Batch, running: Driver, received: TraceReceiver
+) -> None:
+    running.until_runs("published", 1)
+    failed, published, *_ = running.lines("batch run ended")
+    steps = [line for line in running.lines("batch step") if line["run_id"] == published["run_id"]]
+    assert published["run_id"] != failed["run_id"]
+    assert {"cut", "archive", "publish", "reconcile"} <= {line["stage"] for line in steps}
+    (trace_id,) = {str(line["trace_id"]) for line in steps}
+    spans = partial(received.of, "viewledger-batch", trace_id)
+    running.until(lambda: "batch run" in {span.name for span in spans()}, "the trace of the run is sent")
+    (run,) = (span for span in spans() if span.name == "batch run")
+    assert {"cut", "archive", "publish", "reconcile"} <= {span.name for span in spans()}
+    named = attributes(run)
+    assert (named["run_id"], named["version"], named["state"]) == (published["run_id"], 1, "published")
+    assert sum(end.int_value for end in named["offset_ends"].values) == own.sent_count
 
 
 def test_every_tick_settles_what_is_new_with_the_same_java_process(own: Batch, running: Driver) -> None:

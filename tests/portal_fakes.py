@@ -22,6 +22,7 @@ from serving_layer.history.history_reader import settled_unavailable
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
 from serving_layer.money.statements import ChainLink, StatementDetail, StatementLine
+from serving_layer.money.todays_estimate import TodaysEstimate
 from serving_layer.portal.account_records import AccountRow, OwnAccount
 from serving_layer.portal.earnings_records import BalanceRow, EstimateRow, PayeeMoney, PayoutRow
 from serving_layer.portal.http_session import Sessions
@@ -131,6 +132,8 @@ class FakePorts:
         self.requests: dict[str, str] = {}
         self.opened: list[AppealRow] = []
         self.replayed: list[tuple[int, int, str]] = []
+        self.todays: dict[str, TodaysEstimate] = {}
+        """Payee → the estimate of today."""
         self.open_periods: list[EstimateRow] = []
         self.accounts: dict[str, list[AccountRow]] = {}
         self.years_money: dict[int, list[YearInCurrency]] = {}
@@ -208,6 +211,10 @@ class FakePorts:
     async def served_channel(self, payee_id: str) -> ServedTotal:
         self._needs_postgres()
         return ServedTotal(72_400, 72_000, 400, 54_000, complete=Part.REDIS not in self.away)
+
+    async def today(self, payee_id: str) -> TodaysEstimate | None:
+        self._needs_postgres()
+        return self.todays.get(payee_id)
 
     async def live_video(self, video_id: str) -> ReadLive:
         self._needs_postgres()

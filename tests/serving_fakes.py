@@ -24,6 +24,7 @@ from serving_layer.history.series import VideoSum, ViewerSum, WindowSum
 from serving_layer.money.appeals import AppealReceipt
 from serving_layer.money.catalogue_import import CatalogueFiles, ImportAnswer
 from serving_layer.money.statements import StatementDetail, StatementSummary, UnknownPayeeError
+from serving_layer.money.todays_estimate import Earned, SharedViews
 from serving_layer.request.cursors import Cursors
 from serving_layer.request.parameters import SeriesQuery, TopQuery
 from serving_layer.routes import examples
@@ -247,11 +248,17 @@ class FakeChannels:
 
     def __init__(self, videos: Mapping[str, Sequence[str]], known_from: int = 0) -> None:
         self.videos, self.known_from = videos, known_from
+        self.parts: dict[str, int] = {}
+        """Video → the payee's share of it, if it is not the whole."""
 
     def video_ids(self, payee_id: str, published_by: int | None) -> Sequence[str] | None:
         if published_by is not None and published_by < self.known_from:
             return None
         return self.videos.get(payee_id)
+
+    def shares(self, payee_id: str, day: date) -> Mapping[str, int] | None:
+        videos = self.videos.get(payee_id)
+        return None if videos is None else {video_id: self.parts.get(video_id, 1_000_000) for video_id in videos}
 
     def payees(self, video_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
         owners = {
@@ -278,6 +285,31 @@ def history_of(
         history or FakeHistory(), channels or FakeChannels({}), InlineExecutor(), current=lambda: reader.version
     )
     return History(past, Cursors(b"k" * 32), lambda: NOW, counts_are_public)
+
+
+class FakeDayRates:
+    """The port `DayRates`: 2,000 micros a view of the whole of a video, for those whom a contract covers."""
+
+    def __init__(self, *payees: str) -> None:
+        self.payees = set(payees)
+        self.asked: list[tuple[str, date, Sequence[SharedViews], Sequence[SharedViews] | None, int]] = []
+        self.is_away = False
+
+    def earned(
+        self,
+        payee_id: str,
+        day: date,
+        settled: Sequence[SharedViews],
+        live: Sequence[SharedViews] | None,
+        at_least: int,
+    ) -> Earned | None:
+        if self.is_away:
+            raise UnavailableError(Part.POSTGRES, "the books are away")
+        self.asked.append((payee_id, day, settled, live, at_least))
+        if payee_id not in self.payees:
+            return None
+        every = None if live is None else sum(each.views * each.share_ppm for each in (*settled, *live)) // 500
+        return Earned("USD", 2_000 * at_least, every)
 
 
 class FakeStatements:

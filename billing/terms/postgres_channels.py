@@ -1,7 +1,11 @@
-"""The owners of videos, for those who show counts: queries of the catalogue's tables."""
+"""The owners of videos, and the contracts, for those who show counts: queries of the tables of terms."""
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import date
 from typing import Any
+
+from billing.terms.contract_document import contracts_from
+from billing.terms.contracts import Contracts
 
 Query = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 """Runs one query with its arguments and returns all rows."""
@@ -18,6 +22,10 @@ _VIDEOS = """
 SELECT DISTINCT video_id FROM billing.owners
 WHERE catalogue_version = %s AND payee_id = %s AND from_on <= %s AND %s < to_on ORDER BY video_id
 """
+_SHARES = """
+SELECT video_id, share_ppm FROM billing.owners
+WHERE catalogue_version = %s AND payee_id = %s AND from_on <= %s AND %s < to_on ORDER BY video_id
+"""
 _PAYEES = f"""
 WITH asked (catalogue_version, day) AS ({_NOW})
 SELECT video_id, payee_id FROM asked JOIN billing.owners USING (catalogue_version)
@@ -30,6 +38,29 @@ WHERE video_id = ANY(%s) AND title IS NOT NULL
 """
 
 
+_CONTRACTS = "SELECT max(contract_version) FROM billing.contracts_in_force"
+_DOCUMENT = "SELECT document FROM billing.rate_cards WHERE contract_version = %s"
+
+
+class ContractQueries:
+    """Reads the contracts in force, each version once: it never changes."""
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+        self._known: tuple[int, Contracts] | None = None
+
+    def newest(self) -> Contracts | None:
+        """Return the contracts in force; None before the first import."""
+        ((version,),) = self._query(_CONTRACTS, ())
+        if version is None:
+            return None
+        known = self._known
+        if known is None or known[0] != version:
+            ((document,),) = self._query(_DOCUMENT, (version,))
+            known = self._known = (version, contracts_from(document))
+        return known[1]
+
+
 class ChannelQueries:
     """Answers from the newest catalogue, or from the one that was in force when a version was published."""
 
@@ -40,9 +71,19 @@ class ChannelQueries:
         """Return the videos of which a payee owns a share, in order; None if the payee is not in the catalogue."""
         rows = self._query(_NOW, ()) if published_by is None else self._query(_AT_VERSION, (published_by,))
         catalogue, day = rows[0] if rows else (None, None)
-        if catalogue is None or not self._query(_HAS_PAYEE, (catalogue, payee_id))[0][0]:
+        if not self._has_payee(catalogue, payee_id):
             return None
         return [video_id for (video_id,) in self._query(_VIDEOS, (catalogue, payee_id, day, day))]
+
+    def shares(self, payee_id: str, day: date) -> dict[str, int] | None:
+        """Return the payee's share of each video on a day, in parts per million; None if they are not in it."""
+        ((catalogue, _),) = self._query(_NOW, ())
+        if not self._has_payee(catalogue, payee_id):
+            return None
+        return dict(self._query(_SHARES, (catalogue, payee_id, day, day)))
+
+    def _has_payee(self, catalogue: int | None, payee_id: str) -> bool:
+        return catalogue is not None and bool(self._query(_HAS_PAYEE, (catalogue, payee_id))[0][0])
 
     def payees(self, video_ids: Collection[str]) -> dict[str, frozenset[str]]:
         """Return the present owners of each video; a video without an owner is absent."""

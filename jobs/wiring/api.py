@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 
 from ingestion.contract.unavailable import Part
 from jobs.exit_codes import ExitCode
@@ -19,17 +20,21 @@ from jobs.wiring.api_history import open_history
 from jobs.wiring.api_proofs import open_api_proofs
 from jobs.wiring.api_settings import ApiSettings
 from jobs.wiring.api_statements import BooksStatements
+from jobs.wiring.day_rates import ContractDayRates
 from jobs.wiring.portal import SharedReaders, SignedOut, routes_of_portal
 from serving_layer.access.postgres_api_keys import PostgresApiKeys
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.merge import SpeedSums
 from serving_layer.counts.postgres_versions import PostgresVersions
 from serving_layer.counts.prometheus_api import ApiMetrics
+from serving_layer.money.estimate_reader import EstimateReader
 from serving_layer.portal.postgres_ended_sessions import PostgresEndedSessions
 from serving_layer.portal.postgres_operations import PostgresOperations
 from serving_layer.routes.http_api import Api, counts_app
 from serving_layer.routes.http_appeals import appeal_routes
 from serving_layer.routes.http_catalogue import catalogue_routes
+from serving_layer.routes.http_counts import served
+from serving_layer.routes.http_estimates import estimate_routes
 from serving_layer.routes.http_live import LiveStreams
 from serving_layer.routes.http_plays import play_routes
 from serving_layer.routes.http_proofs import proof_routes
@@ -85,6 +90,7 @@ def serve_api(environ: Mapping[str, str], chosen: ApiSettings, listener: socket.
             chosen.figures.served(metrics.exposition),
             closing(PostgresOperations(chosen.postgres.url)) as operations,
             closing(PostgresEndedSessions(chosen.postgres.url)) as ended,
+            closing(ContractDayRates(chosen.postgres.url)) as rates,
             open_history(
                 chosen.postgres.url,
                 chosen.cursor_key,
@@ -97,11 +103,19 @@ def serve_api(environ: Mapping[str, str], chosen: ApiSettings, listener: socket.
             appeals = BooksAppeals(chosen.postgres.url)
             books = ServedStatements(BooksStatements(chosen.postgres.url), history.cursors, books_executor)
             live, provider = LiveStreams(), sign_in_at(chosen.access.oidc, access.oidc)
+            estimates = EstimateReader(
+                history.reader,
+                partial(served, reader, metrics),
+                postgres_breaker.on(rates, ContractDayRates.earned),
+                executor=books_executor,
+                now=history.now,
+            )
             shared = SharedReaders(
-                access, reader, metrics, history, proofs, books_executor, live, SignedOut(ended, executor)
+                access, reader, metrics, history, estimates, proofs, books_executor, live, SignedOut(ended, executor)
             )
             routes = [
                 *statement_routes(access.guard, books),
+                *estimate_routes(access.guard, estimates),
                 *appeal_routes(access.guard, books, appeals, changes_executor),
                 *proof_routes(access.guard, proofs),
                 *routes_of_portal(environ, chosen.portal, operations, shared, provider),

@@ -44,7 +44,11 @@ def open_history(
                 PostgresHistory.invalid,
             ),
             breaker.on(
-                ChannelQueries(reads.query), ChannelQueries.video_ids, ChannelQueries.payees, ChannelQueries.titles
+                ChannelQueries(reads.query),
+                ChannelQueries.video_ids,
+                ChannelQueries.shares,
+                ChannelQueries.payees,
+                ChannelQueries.titles,
             ),
             executor,
             current=current,

@@ -22,6 +22,7 @@ from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.counts_reader import CountsReader
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import settled_unavailable
+from serving_layer.money.estimate_reader import EstimateReader
 from serving_layer.portal.channel_counts import ServedChannelCounts
 from serving_layer.portal.http_portal import portal_routes
 from serving_layer.portal.http_session import Sessions
@@ -68,6 +69,7 @@ class SharedReaders:
     reader: CountsReader
     metrics: ApiMetrics
     history: History
+    estimates: EstimateReader
     proofs: Proofs
     executor: Executor
     live: LiveStreams
@@ -91,7 +93,9 @@ def routes_of_portal(
         except UnavailableError as error:
             raise settled_unavailable() from error
 
-    counts = ServedChannelCounts(shared.history.reader, shared.reader, shared.metrics, shared.history.cursors, name_of)
+    counts = ServedChannelCounts(
+        shared.history.reader, shared.reader, shared.metrics, shared.history.cursors, name_of, shared.estimates
+    )
     return portal_routes(
         Portal(
             guard=shared.access.guard,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Protocol, TypeVar
 
@@ -11,12 +11,15 @@ from serving_layer.counts.coalescing import CoalescedReads
 from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
 from serving_layer.counts.ports import PublishedVersions, SettledCounts, SpeedCounts
 from serving_layer.counts.settled_cache import SettledCache
+from serving_layer.problems.problems import refused
 
 IDS_PER_ROUND_TRIP_MAX = 1_000
+CHANNEL_VIDEOS_MAX = 20_000
 _CHANGES_SLICE = 5_000
 _SpeedAnswer = tuple[ServedVersion, SpeedSums | None]
 _SettledAnswer = Mapping[int, Mapping[str, SettledCount]]
 Result = TypeVar("Result")
+ReadCounts = Callable[[Sequence[str]], Awaitable[list[ServedCount]]]
 
 
 class ReadObserver(Protocol):
@@ -177,6 +180,29 @@ class CountsReader:
 
     async def _in_thread(self, call: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
+
+
+def refuse_too_large(video_ids: Collection[str]) -> None:
+    """Raise ProblemError(channel_too_large) if a channel has more videos than can be summed at once."""
+    if len(video_ids) > CHANNEL_VIDEOS_MAX:
+        raise refused("channel_too_large", f"the channel has more than {CHANNEL_VIDEOS_MAX} videos; ask for its series")
+
+
+async def read_at_one_version(read: ReadCounts, video_ids: Sequence[str]) -> list[ServedCount]:
+    """Return the served counts of any number of videos: if a version is published in between, read them again.
+
+    Raises:
+        ProblemError: version_changing.
+    """
+    for _ in range(3):
+        counts: list[ServedCount] = []
+        for part in _slices(video_ids, IDS_PER_ROUND_TRIP_MAX):
+            counts += await read(part)
+        if len({count.version for count in counts}) <= 1:
+            return counts
+    raise refused(
+        "version_changing", "versions are published while the channel is read; try again", {"Retry-After": "1"}
+    )
 
 
 def _slices(video_ids: Sequence[str], size: int) -> Iterable[Sequence[str]]:

@@ -93,14 +93,22 @@ class HistoryReader:
     async def invalid(
         self, video_ids: Sequence[str], version: ServedVersion, start_on: date, end_on: date
     ) -> list[InvalidSum]:
-        """Return the invalid traffic of the settled days in [start_on, end_on) (UTC)."""
+        """Return the invalid traffic of the settled days in [start_on, end_on) (UTC), cached for the next answer."""
         if not version.version:
             return []
-        return await self._at(version, self._history.invalid, video_ids, version.version, start_on, end_on)
+        key = ("invalid", version, tuple(video_ids), start_on, end_on)
+        return await self._remembered(key, version, self._history.invalid, video_ids, version.version, start_on, end_on)
 
     async def channel(self, payee_id: str, wanted: AtVersion, version: ServedVersion) -> Sequence[str]:
         """Return a payee's videos by the newest catalogue, or by the one known when the version was published."""
         found = await self._called(self._channels.video_ids, payee_id, version.version if wanted.is_fixed else None)
+        if found is None:
+            raise nothing_here()
+        return found
+
+    async def shares(self, payee_id: str, day: date) -> Mapping[str, int]:
+        """Return the payee's share of each video of theirs on a UTC day, in parts per million."""
+        found = await self._called(self._channels.shares, payee_id, day)
         if found is None:
             raise nothing_here()
         return found

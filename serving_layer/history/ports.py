@@ -62,6 +62,12 @@ class Channels(Protocol):
     def video_ids(self, payee_id: str, published_by: int | None) -> Sequence[str] | None:
         """Return the videos of which a payee owns a share, in order; None if the catalogue does not have the payee."""
 
+    def shares(self, payee_id: str, day: date) -> Mapping[str, int] | None:
+        """Return the payee's share of each video of theirs on a UTC day, in parts per million, in order of the videos.
+
+        By the newest catalogue; None if it does not have the payee.
+        """
+
     def payees(self, video_ids: Collection[str]) -> Mapping[str, frozenset[str]]:
         """Return the present owners of each video; a video without an owner is absent."""
 

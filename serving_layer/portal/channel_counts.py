@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -14,6 +13,8 @@ from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import HistoryReader
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.series import seconds_of
+from serving_layer.money.estimate_reader import EstimateReader
+from serving_layer.money.todays_estimate import TodaysEstimate
 from serving_layer.portal.records import (
     DayCount,
     DayViewers,
@@ -26,8 +27,8 @@ from serving_layer.portal.records import (
 )
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request.cursors import Cursors
-from serving_layer.request.parameters import AtVersion, SeriesQuery, TopQuery
-from serving_layer.request.windows import QUARTER_SECONDS, QUARTERS_PER_DAY, WindowKind, day_of
+from serving_layer.request.parameters import AtVersion, SeriesQuery, TopQuery, by_utc_days
+from serving_layer.request.windows import WindowKind, day_of, quarter_of_day
 from serving_layer.routes.http_channels import channel_reader, served_channel
 from serving_layer.routes.http_counts import served
 from serving_layer.routes.http_live import video_reader
@@ -49,12 +50,14 @@ class ServedChannelCounts:
         metrics: ApiMetrics,
         cursors: Cursors,
         name_of: Callable[[str], Awaitable[str | None]],
+        estimates: EstimateReader,
     ) -> None:
         self._history = history
         self._counts = counts
         self._metrics = metrics
         self._cursors = cursors
         self._name_of = name_of
+        self._estimates = estimates
 
     async def name(self, payee_id: str) -> str | None:
         """See the port."""
@@ -80,6 +83,15 @@ class ServedChannelCounts:
         body = await served_channel(read, version, await self._videos_of(payee_id, version))
         names = ("views", "settled_views", "provisional_views", "billable_views", "complete")
         return ServedTotal(*(body[name] for name in names))
+
+    async def today(self, payee_id: str) -> TodaysEstimate | None:
+        """See the port."""
+        try:
+            return await self._estimates.of_payee(payee_id)
+        except ProblemError as error:
+            if error.problem.part is None:  # not in the catalogue yet, or with too many videos
+                return None
+            raise
 
     async def live_video(self, video_id: str) -> ReadLive:
         """See the port."""
@@ -115,7 +127,7 @@ class ServedChannelCounts:
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
     ) -> Sequence[DayCount]:
         """See the port."""
-        query = _by_day(span)
+        query = by_utc_days(span.start_on, span.end_on)
         found = {
             each.window: each
             for each in await self._history.series(await self._asked(payee_id, version, video_id), version, query)
@@ -131,7 +143,7 @@ class ServedChannelCounts:
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
     ) -> Viewers | None:
         """See the port."""
-        by_day, videos = _by_day(span), await self._asked(payee_id, version, video_id)
+        by_day, videos = by_utc_days(span.start_on, span.end_on), await self._asked(payee_id, version, video_id)
         whole = SeriesQuery((by_day.edges[0], by_day.edges[-1]), WindowKind.RANGE, by_day.zone, ())
         total = await self._history.viewers(videos, version, whole)
         of_days = await self._history.viewers(videos, version, by_day)
@@ -153,7 +165,7 @@ class ServedChannelCounts:
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period, by: str
     ) -> Sequence[GroupCount]:
         """See the port."""
-        edges = (_quarter(span.start_on.isoformat()), _quarter(span.end_on.isoformat()))
+        edges = (quarter_of_day(span.start_on), quarter_of_day(span.end_on))
         query = SeriesQuery(edges, WindowKind.DAY, ZoneInfo("UTC"), (by,))
         sums = await self._history.series(await self._asked(payee_id, version, video_id), version, query)
         rows = [GroupCount(getattr(each, by), each.views, each.billable_views) for each in sums if each.views]
@@ -178,12 +190,3 @@ class ServedChannelCounts:
             if error.problem.status == 404:  # a payee that is not in the catalogue yet owns nothing
                 return ()
             raise
-
-
-def _by_day(span: Period) -> SeriesQuery:
-    start, end = _quarter(span.start_on.isoformat()), _quarter(span.end_on.isoformat())
-    return SeriesQuery(tuple(range(start, end + 1, QUARTERS_PER_DAY)), WindowKind.DAY, ZoneInfo("UTC"), ())
-
-
-def _quarter(day: str) -> int:
-    return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) // QUARTER_SECONDS

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.money.statements import StatementSummary, is_shown
+from serving_layer.money.todays_estimate import CHECKED_DAYS_LEAST
 from serving_layer.portal.earnings_change import Cause, causes_of_change
 from serving_layer.portal.earnings_records import BalanceRow, PayoutRow
 from serving_layer.portal.http_visit import Portal, Visit, page_route
@@ -96,6 +97,7 @@ def earnings_routes(portal: Portal) -> list[GuardedRoute]:
 async def _earnings(visit: Visit) -> Response:
     payee_id, portal = visit.payee_id, visit.portal
     estimates = await visit.ask(None, portal.earnings.estimates, payee_id)
+    today = await visit.attempt(None, portal.counts.today(payee_id))
     money = await visit.ask(None, portal.earnings.money, payee_id)
     rows = await visit.ask(None, portal.money.statements, payee_id)
     shown = [row.summary for row in rows or () if is_shown(row.summary, visit.known_caller)]
@@ -103,6 +105,8 @@ async def _earnings(visit: Visit) -> Response:
     return visit.page(
         "earnings.html",
         estimates=estimates,
+        today=today,
+        checked_days_least=CHECKED_DAYS_LEAST,
         knows_statements=rows is not None,
         last=last_statement(shown),
         money=money,

@@ -17,6 +17,7 @@ from serving_layer.access.sign_in import Attempt
 from serving_layer.counts.live_counts import ReadLive
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.history.invalid import InvalidSum
+from serving_layer.money.todays_estimate import TodaysEstimate
 from serving_layer.portal.account_records import OwnAccount
 from serving_layer.portal.earnings_records import EstimateRow, PayeeMoney
 from serving_layer.portal.records import (
@@ -97,6 +98,9 @@ class ChannelCounts(Protocol):
 
     async def served_channel(self, payee_id: str) -> ServedTotal:
         """Return the served count of all videos of a payee together."""
+
+    async def today(self, payee_id: str) -> TodaysEstimate | None:
+        """Return the estimate of today; None if the payee is not in the catalogue, or has too many videos."""
 
     async def live_video(self, video_id: str) -> ReadLive:
         """Return a function that reads the count again and again, for a stream."""

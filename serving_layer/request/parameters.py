@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from ingestion.contract.instants import BOUNDS, day_of_text, instant_of
 from serving_layer.problems.problems import refused
-from serving_layer.request.windows import QUARTERS_PER_DAY, WindowKind, boundaries, quarter_of
+from serving_layer.request.windows import QUARTERS_PER_DAY, WindowKind, boundaries, quarter_of, quarter_of_day
 
 GROUPS = ("country", "device")
 ORDERS = ("views", "billable_views")
@@ -52,6 +52,12 @@ class SeriesQuery:
     def is_by_day(self) -> bool:
         """Return whether every window begins and ends with a UTC day."""
         return all(edge % QUARTERS_PER_DAY == 0 for edge in self.edges)
+
+
+def by_utc_days(start_on: date, end_on: date, *group_by: str) -> SeriesQuery:
+    """Return the series of the UTC days [start_on, end_on)."""
+    start, end = quarter_of_day(start_on), quarter_of_day(end_on)
+    return SeriesQuery(tuple(range(start, end + 1, QUARTERS_PER_DAY)), WindowKind.DAY, ZoneInfo("UTC"), group_by)
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,11 @@ def day_of(quarter: int) -> date:
     return _EPOCH + timedelta(days=quarter // QUARTERS_PER_DAY)
 
 
+def quarter_of_day(day: date) -> int:
+    """Return the quarter with which a UTC day begins."""
+    return (day - _EPOCH).days * QUARTERS_PER_DAY
+
+
 def _beginnings(start: int, end: int, kind: WindowKind, zone: ZoneInfo) -> Iterator[int]:
     """Yield the quarters in (start, end) at which another window begins."""
     if kind is WindowKind.RANGE:

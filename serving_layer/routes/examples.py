@@ -16,6 +16,7 @@ from serving_layer.money.appeals import AppealReceipt
 from serving_layer.money.catalogue_import import ImportAnswer
 from serving_layer.money.proofs import EventPayment
 from serving_layer.money.statements import StatementDetail, StatementList
+from serving_layer.money.todays_estimate import NOTE, TodaysEstimate
 from serving_layer.problems.problems import CODES
 
 _ENVELOPE = {
@@ -61,6 +62,23 @@ CHANNEL: dict[str, Any] = {
     "provisional_views": 17,
     "billable_views": 18100,
     **_ENVELOPE,
+}
+ESTIMATE: dict[str, Any] = {
+    **_ENVELOPE,
+    "as_of": COUNT["as_of"],
+    "kind": "estimate",
+    "payee_id": "anna",
+    "day": "2026-11-23",
+    "billable_views_at_least": 410,
+    "billable_views_at_most": 517,
+    "currency": "EUR",
+    "earned_micros_at_least": 820_000,
+    "earned_micros_at_most": 1_034_000,
+    "settled_views": 620,
+    "settled_billable_views": 500,
+    "live_views": 17,
+    "checked_days": 60,
+    "note": NOTE,
 }
 TOP: dict[str, Any] = {
     **_ENVELOPE,
@@ -197,6 +215,7 @@ EXAMPLES: Mapping[type[msgspec.Struct], dict[str, Any]] = {
     Top: TOP,
     VideoInvalid: {"video_id": "-JinobXWPk", **INVALID},
     ChannelInvalid: {"payee_id": "anna", **INVALID},
+    TodaysEstimate: ESTIMATE,
     StatementList: STATEMENTS,
     StatementDetail: STATEMENT,
     EventPayment: EVENT_PAYMENT,

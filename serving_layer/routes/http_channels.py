@@ -1,7 +1,7 @@
 """The views of a channel: settled and provisional of all its videos together, once and live."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,12 +12,17 @@ from serving_layer.access.access import Caller, Scope
 from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.access.http_needs import OnlyKnown, OwnPayee, needing
 from serving_layer.counts.answers import ChannelViews
-from serving_layer.counts.counts_reader import IDS_PER_ROUND_TRIP_MAX, CountsReader
+from serving_layer.counts.counts_reader import (
+    IDS_PER_ROUND_TRIP_MAX,
+    CountsReader,
+    ReadCounts,
+    read_at_one_version,
+    refuse_too_large,
+)
 from serving_layer.counts.live_counts import LiveCount, ReadLive, live_channel
-from serving_layer.counts.merge import ServedCount, ServedVersion, newest
+from serving_layer.counts.merge import ServedVersion, newest
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import HistoryReader
-from serving_layer.problems.problems import refused
 from serving_layer.request.http_parameters import AsOf, LastEventId, Version
 from serving_layer.request.parameters import AtVersion, at_version
 from serving_layer.routes.examples import CHANNEL_EVENT
@@ -27,12 +32,10 @@ from serving_layer.routes.http_described import FIXED, STORE, answered
 from serving_layer.routes.http_history import History
 from serving_layer.routes.http_live import LIVE_COST, LiveStreams, streamed
 
-VIDEOS_MAX = 20_000
 CATALOGUE_SECONDS = 30.0
 """How long a stream uses the channel's videos before it reads them again."""
 _SUMMED = ("views", "settled_views", "provisional_views", "billable_views")
 _NOW = AtVersion()
-ReadCounts = Callable[[Sequence[str]], Awaitable[list[ServedCount]]]
 
 
 def channel_routes(
@@ -72,7 +75,7 @@ async def channel(
     asked = at_version(version, as_of, sent=request.query_params.get("as_of", ""), now=history.now())
     of_version = await history.reader.version(asked)
     video_ids = await history.reader.channel(payee_id, asked, of_version)
-    _refuse_too_large(video_ids)
+    refuse_too_large(video_ids)
     if asked.is_fixed:
         sums = await _settled(history.reader, of_version, video_ids)
     else:
@@ -111,7 +114,7 @@ async def channel_reader(reader: CountsReader, history: HistoryReader, payee_id:
 
     async def videos() -> Sequence[str]:
         found = await history.channel(payee_id, _NOW, await history.version(_NOW))
-        _refuse_too_large(found)
+        refuse_too_large(found)
         return found
 
     video_ids, asked_at = await videos(), clock()
@@ -127,24 +130,9 @@ async def channel_reader(reader: CountsReader, history: HistoryReader, payee_id:
     return read
 
 
-def _refuse_too_large(video_ids: Sequence[str]) -> None:
-    if len(video_ids) > VIDEOS_MAX:
-        raise refused("channel_too_large", f"the channel has more than {VIDEOS_MAX} videos; ask for its series")
-
-
 async def served_channel(read: ReadCounts, version: ServedVersion, video_ids: Sequence[str]) -> dict[str, Any]:
-    """Sum the served counts, all of one version: if another is published in between, read them again."""
-    counts: list[ServedCount] = []
-    for _ in range(3):
-        counts = []
-        for start in range(0, len(video_ids), IDS_PER_ROUND_TRIP_MAX):
-            counts += await read(video_ids[start : start + IDS_PER_ROUND_TRIP_MAX])
-        if len({count.version for count in counts}) <= 1:
-            break
-    else:
-        raise refused(
-            "version_changing", "versions are published while the channel is read; try again", {"Retry-After": "1"}
-        )
+    """Sum the served counts, all of one version."""
+    counts = await read_at_one_version(read, video_ids)
     as_of = version.settled_until
     for count in counts:
         as_of = newest(as_of, count.as_of)

@@ -309,6 +309,7 @@ def test_a_channel_has_the_videos_owned_on_the_day_by_the_catalogue_of_the_time(
         reads = PooledReads(url, QueryTooSlowError, connections=1)
         channels = ChannelQueries(reads.query)
         assert channels.video_ids("ann", None) is None
+        assert channels.shares("ann", sold_on) is None
         catalogues = PostgresCatalogueStore(connector(url))
         catalogues.import_catalogue(catalogue, "test")
         for number, instant in ((1, datetime(2000, 1, 1, tzinfo=UTC)), (2, datetime.now(UTC))):
@@ -316,6 +317,10 @@ def test_a_channel_has_the_videos_owned_on_the_day_by_the_catalogue_of_the_time(
             publish(store, number, StagedCounts(), published_at=instant)
         assert channels.video_ids("ann", None) == channels.video_ids("ann", 2) == ["-a", "shared"]
         assert channels.video_ids("ann", 1) is None, "no catalogue was there when it was published"
+        assert channels.shares("ann", sold_on) == {"-a": 1_000_000, "shared": 1}
+        assert channels.shares("ann", sold_on - timedelta(days=1)) == {"-a": 1_000_000, "_b": 1_000_000, "shared": 1}
+        assert channels.shares("ben", sold_on) == {"_b": 1_000_000, "shared": 999_999}
+        assert (channels.shares("none", sold_on), channels.shares("nobody", sold_on)) == ({}, None)
         assert (channels.video_ids("none", None), channels.video_ids("nobody", None)) == ([], None)
         owners = {"-a": {"ann"}, "_b": {"ben"}, "shared": {"ann", "ben"}}
         assert channels.payees(["-a", "_b", "shared", "nothing"]) == owners

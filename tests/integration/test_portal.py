@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg2
 import pytest
+import redis
 
 import jobs.commands.billing.run
 from billing.books.postgres_holds import PostgresHolds
@@ -24,6 +25,8 @@ from jobs.wiring.access_settings import local_issuer
 from serving_layer.access.access import Role
 from serving_layer.access.jwt_local_issuer import LIFETIME_MAX
 from speed_layer.postgres_replays import PostgresReplays
+from speed_layer.redis_segment_store import RedisSegmentStore
+from tests.api_document import described_route, hold
 from tests.billing_fakes import Count, FakeSettledViews, published
 from tests.oidc_provider import running_provider
 from tests.server_process import ServerProcess, server_process
@@ -180,6 +183,51 @@ def test_a_month_is_approved_by_finance_seen_and_appealed_by_its_payee(api: Serv
     with signed_in(api, token(environ, Role.FINANCE)) as finance:
         waiting = finance.get("/portal/operator/approvals").text
         assert ("by the API" in waiting, "too little" in waiting) == (True, False)
+
+
+def test_the_estimate_of_today_is_in_the_money_of_the_contract_and_shown_to_its_payee_alone(
+    api: ServerProcess, stack: LocalStack
+) -> None:
+    """Ten views of today are settled, eight of them billable and six of these in the US; three more are live."""
+    with (
+        closing(psycopg2.connect(stack.environment["VIEWLEDGER_POSTGRES_URL"])) as books,
+        books,
+        books.cursor() as cursor,
+    ):
+        cursor.execute(
+            "INSERT INTO published.video_day_changes (video_id, event_day, version, views_change, billable_change,"
+            " seconds_change, quarters, countries, devices, cell_views, cell_billable, cell_seconds)"
+            " VALUES ('-v', (now() AT TIME ZONE 'UTC')::date, 1, 10, 8, 600, '{0,0}', '{US,FR}', '{tv,tv}', '{7,3}',"
+            " '{6,2}', '{400,200}')"
+        )
+    headers = {
+        who: {"Authorization": f"Bearer {token(stack.environment, Role.CREATOR, who)}"} for who in ("ann", "bob")
+    }
+    path = "/v1/channels/ann/estimate"
+    without_speed = api.client.get(path, headers=headers["ann"]).json()
+    assert [without_speed[name] for name in ("complete", "billable_views_at_most", "live_views")] == [False, None, None]
+    redis_url = stack.environment["VIEWLEDGER_REDIS_URL"]
+    speed, client = RedisSegmentStore.connect(redis_url), redis.Redis.from_url(redis_url)
+    for partition in range(12):
+        speed.reset(partition, position=100, segment=100, replay_until=0)
+    client.hset("{views:3}:segment:100", "-v", 3)
+    client.close()
+    speed.beat(dict.fromkeys(range(12), 100), speed.now_ms(), "0:log")
+    answer = api.client.get(path, headers=headers["ann"])
+    found = answer.json()
+    assert (found["kind"], found["complete"], found["checked_days"]) == ("estimate", True, 0), answer.text
+    assert [found[f"billable_views_{end}"] for end in ("at_least", "at_most")] == [0, 11]
+    # six and three at the rate of the US, two at the default; the rest of a micro is rounded up
+    assert [found["currency"], found["earned_micros_at_most"]] == ["USD", (9 * 3_500_001 + 2 * 1_234_567) // 1_000 + 1]
+    assert found["earned_micros_at_least"] == 0
+    assert api.client.get(path, headers=headers["bob"]).status_code == 404
+    assert api.client.get(path).status_code == 401
+    document = api.client.get("/openapi.json").json()
+    hold(document, described_route(document, "GET", "/v1/channels/{payee_id}/estimate"), answer)
+    with signed_in(api, token(stack.environment, Role.CREATOR, "ann")) as ann:
+        page = ann.get("/portal/earnings").text
+    assert "Estimate for today" in page
+    assert "at least 0" in page
 
 
 def test_an_operator_sees_versions_and_what_does_not_answer(api: ServerProcess, stack: LocalStack) -> None:

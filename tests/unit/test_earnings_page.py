@@ -4,10 +4,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
 from ingestion.contract.unavailable import Part
+from serving_layer.money.todays_estimate import TodaysEstimate
+from serving_layer.routes.examples import ESTIMATE
 from tests.portal_fakes import ANNS, CORRECTED, SEPTEMBER, WAITING, FakePorts
 from tests.unit.test_portal_pages import sign_in, signed_in
 
@@ -67,6 +70,41 @@ def test_an_estimate_is_labelled_as_what_it_is(client: TestClient) -> None:
     tile = page[page.index("Estimate for 2026-11") :].partition("</dl>")[0]
     for words in ("so far, before tax", "12.345678 USD", "No money yet", "4,200", "10:30"):
         assert words in tile
+
+
+def today_of(page: str) -> str:
+    return re.sub(r"<[^>]+>", "", page[page.index('id="today"') :].partition("</p>")[0])
+
+
+def test_today_is_shown_as_an_estimate_with_two_numbers(client: TestClient, ports: FakePorts) -> None:
+    ports.todays["ann"] = msgspec.convert(ESTIMATE, TodaysEstimate)
+    text = today_of(client.get("/portal/earnings").text)
+    for words in ("Estimate for today, 2026-11-23 (UTC)", "at least 410 and at most 517 billable views", "no money",
+                  "at least 0.82 EUR and at most 1.034 EUR"):  # fmt: skip
+        assert words in text
+    assert "days with views" not in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "words", "never"),
+    [
+        ({"version": 0}, "nothing is settled yet", "at least"),
+        ({"currency": None}, "no contract covers you", "EUR"),
+        ({"billable_views_at_most": None, "earned_micros_at_most": None}, "live views may be missing", "1.034"),
+        ({"checked_days": 3, "billable_views_at_least": 0}, "At least is 0 until 28 days", "410"),
+    ],
+)  # fmt: skip
+def test_what_is_not_known_of_today_is_said(
+    client: TestClient, ports: FakePorts, fields: dict[str, object], words: str, never: str
+) -> None:
+    ports.todays["ann"] = msgspec.structs.replace(msgspec.convert(ESTIMATE, TodaysEstimate), **fields)
+    text = today_of(client.get("/portal/earnings").text)
+    assert words in text
+    assert never not in text
+
+
+def test_a_payee_who_is_not_in_the_catalogue_has_no_today(client: TestClient) -> None:
+    assert 'id="today"' not in client.get("/portal/earnings").text
 
 
 def test_a_payment_is_shown_with_day_account_and_reference_and_the_balance_with_its_parts(client: TestClient) -> None:

@@ -3,7 +3,8 @@
 import csv
 import io
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import jsonschema
@@ -14,16 +15,20 @@ from starlette.testclient import TestClient
 
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.jwt_plays import play_signer
-from serving_layer.access.access import Caller, Role, anonymous
+from serving_layer.access.access import GRANTS, Caller, Role, Scope, anonymous
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.live_counts import LiveCount
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.series import ViewerSum
+from serving_layer.money.estimate_reader import EstimateReader
+from serving_layer.money.todays_estimate import LIVE_VIDEOS_MAX
 from serving_layer.problems.problems import CODES, ProblemError
 from serving_layer.request.cursors import Cursors
 from serving_layer.routes.http_api import Api, counts_app
 from serving_layer.routes.http_appeals import appeal_routes
 from serving_layer.routes.http_catalogue import catalogue_routes
+from serving_layer.routes.http_counts import served as served_counts
+from serving_layer.routes.http_estimates import estimate_routes
 from serving_layer.routes.http_live import LiveLimits, LiveStreams
 from serving_layer.routes.http_plays import play_routes
 from serving_layer.routes.http_proofs import Proofs, proof_routes
@@ -35,6 +40,7 @@ from tests.serving_access import CALLERS, OTHER, OWNER, bearer, guard_of
 from tests.serving_fakes import (
     FakeAppeals,
     FakeChannels,
+    FakeDayRates,
     FakeHistory,
     FakeImports,
     FakePublished,
@@ -74,9 +80,10 @@ class Served:
             2, at(22, 12), ("-a", at(20, 9, 55), "DE", "phone", True, 29), ("_b", at(22, 11), "DE", "tv", False, 86_400)
         )
         self.speed.views = {(200, "-a"): 7}
+        self.now = at(22, 18)
         metrics = ApiMetrics(now=lambda: 0.0)
         reader = self.reader = reader_of(self.published, self.speed, observer=metrics)
-        channels = FakeChannels({OWNER: ["-a", "_b"], OTHER: ["c"], "empty": []}, known_from=2)
+        channels = self.channels = FakeChannels({OWNER: ["-a", "_b"], OTHER: ["c"], "empty": []}, known_from=2)
         history = history_of(reader, self.history, channels, counts_are_public=counts_are_public)
         live = LiveStreams(LiveLimits(connections_max=1, poll_seconds=0.0, heartbeat_seconds=0.0, lifetime_seconds=0.2))
         guard = guard_of(counts_are_public=counts_are_public)
@@ -84,8 +91,17 @@ class Served:
             *(statement(OWNER, number, state) for number, state in enumerate(("in_review", "finalised", "paid"))),
             statement(OTHER, 0, "finalised"),
         )
+        self.rates = FakeDayRates(OWNER)
+        estimates = EstimateReader(
+            history.reader,
+            partial(served_counts, reader, metrics),
+            self.rates,
+            executor=InlineExecutor(),
+            now=lambda: self.now,
+        )
         proofs = FakeProofs()
         routes = statement_routes(guard, ServedStatements(self.statements, history.cursors, InlineExecutor()))
+        routes += estimate_routes(guard, estimates)
         routes += proof_routes(guard, Proofs(proofs, proofs, InlineExecutor()))
         self.appeals = FakeAppeals()
         books = ServedStatements(self.statements, history.cursors, InlineExecutor())
@@ -575,6 +591,7 @@ EXPECTED = {
     ("GET", "/v1/channels/{payee_id}/invalid"): (f"/v1/channels/{OWNER}/invalid?{DAY}", CHANNEL),
     ("GET", "/v1/top"): (f"/v1/top?{DAY}", COUNTS),
     ("GET", "/v1/channels/{payee_id}/statements"): (f"/v1/channels/{OWNER}/statements", CHANNEL),
+    ("GET", "/v1/channels/{payee_id}/estimate"): (f"/v1/channels/{OWNER}/estimate", CHANNEL),
     ("GET", "/v1/statements/{statement_id}"): (f"/v1/statements/{statement_id(OWNER, 1)}", CHANNEL),
     ("GET", "/v1/statements/{statement_id}/bundle"): (f"/v1/statements/{statement_id(OWNER, 1)}/bundle", CHANNEL),
     ("POST", "/v1/statements/{statement_id}/appeals"): (
@@ -676,6 +693,90 @@ def test_a_creator_does_not_get_a_ranking_by_billable_views(shared: Served) -> N
         "reviewer": 403,
         "anonymous": 401,
     }
+
+
+# --- the estimate of today ----------------------------------------------------------------------------------------
+
+
+def checked(served: Served, views: int, days: int) -> None:
+    """Give OWNER days before version 2 on which half of the views were billable, and one view in two invalid."""
+    for back in range(days):
+        day = datetime(2026, 11, 20, 12, tzinfo=UTC) - timedelta(days=back + 1)
+        served.history.publish(
+            2, at(22, 12), *(("-a", day, "DE", "tv", number % 2 == 0, 60) for number in range(views))
+        )
+        served.history.invalid_changes.append((2, "-a", day.date(), "robot", views // 2, ()))
+
+
+def test_an_estimate_says_at_least_and_at_most_and_that_it_is_no_money(served: Served) -> None:
+    served.history.events.clear()
+    day = [("-a", at(22, 10), "DE", "tv", number < 8, 60) for number in range(10)]
+    served.history.publish(2, at(22, 12), *day)
+    checked(served, 4, 30)
+    served.channels.parts = {"_b": 250_000}
+    served.speed.views[200, "_b"] = 2
+    answer = served.get(f"/v1/channels/{OWNER}/estimate")
+    body = answer.json()
+    assert (body["kind"], body["day"], body["version"], body["complete"]) == ("estimate", "2026-11-22", 2, True)
+    assert (body["settled_views"], body["settled_billable_views"], body["live_views"]) == (10, 8, 9)
+    # of 4 views and 2 invalid events 2 were billable on each day before: a third of 10
+    assert (body["billable_views_at_least"], body["billable_views_at_most"]) == (3, 17)
+    assert (body["currency"], body["earned_micros_at_least"]) == ("USD", 6_000)
+    assert body["earned_micros_at_most"] == 2_000 * (8 + 7) + 500 * 2
+    assert body["checked_days"] == 30
+    assert "no money" in body["note"]
+    assert answer.headers["cache-control"] == "no-store"
+    payee_id, of_day, settled, live, at_least = served.rates.asked[-1]
+    assert (payee_id, of_day, at_least) == (OWNER, date(2026, 11, 22), 3)
+    assert settled == [(1_000_000, "DE", 8)]
+    assert live == [(250_000, None, 2), (1_000_000, None, 7)]
+
+
+def test_an_estimate_as_csv_is_one_line(shared: Served) -> None:
+    answer = shared.get(f"/v1/channels/{OWNER}/estimate?format=csv")
+    (row,) = csv.DictReader(io.StringIO(answer.text))
+    assert (row["kind"], row["billable_views_at_most"], row["payee_id"]) == ("estimate", "7", OWNER)
+
+
+def test_an_estimate_is_of_today_in_utc_alone_and_begins_again_at_midnight(served: Served) -> None:
+    path = f"/v1/channels/{OWNER}/estimate"
+    served.now = at(21, 23, 59)
+    assert [served.get(path).json()[name] for name in ("day", "settled_views")] == ["2026-11-21", 1]
+    served.now = datetime(2026, 11, 24, 1, tzinfo=timezone(timedelta(hours=2)))
+    assert [served.get(path).json()[name] for name in ("day", "settled_views")] == ["2026-11-23", 0]
+
+
+def test_what_is_not_known_is_not_estimated(served: Served) -> None:
+    path = f"/v1/channels/{OWNER}/estimate"
+    served.rates.payees.clear()
+    found = served.get(path).json()
+    assert [found[name] for name in ("currency", "earned_micros_at_least", "earned_micros_at_most")] == [None] * 3
+    assert (found["billable_views_at_least"], found["billable_views_at_most"]) == (0, 7)
+    served.rates.payees.add(OWNER)
+    served.speed.is_away = True
+    found = served.get(path).json()
+    assert [found[name] for name in ("complete", "billable_views_at_most", "earned_micros_at_most", "live_views")] == [
+        False, None, None, None,
+    ]  # fmt: skip
+    assert found["billable_views_at_least"] == 0
+    served.rates.is_away = True
+    assert (served.get(path).status_code, served.get(path).json()["code"]) == (503, "statements_unavailable")
+
+
+def test_a_large_channel_is_estimated_without_asking_for_the_live_views_of_every_video(served: Served) -> None:
+    served.channels.videos = {OWNER: [f"v{number}" for number in range(LIVE_VIDEOS_MAX + 1)], OTHER: []}
+    before = len(served.speed.trips)
+    found = served.get(f"/v1/channels/{OWNER}/estimate").json()
+    assert (found["billable_views_at_most"], found["complete"], len(served.speed.trips)) == (None, False, before)
+    empty = served.get(f"/v1/channels/{OTHER}/estimate").json()
+    assert (empty["billable_views_at_least"], empty["billable_views_at_most"]) == (0, 0)
+    served.channels.videos = {OWNER: [f"v{number}" for number in range(20_001)]}
+    assert served.get(f"/v1/channels/{OWNER}/estimate").json()["code"] == "channel_too_large"
+
+
+def test_a_key_for_billable_views_alone_sees_no_estimate_of_money(shared: Served) -> None:
+    assert Scope.STATEMENTS not in GRANTS[Role.OPERATOR] | GRANTS[Role.REVIEWER]
+    assert shared.get(f"/v1/channels/{OWNER}/estimate", CALLERS["operator"]).json()["code"] == "scope_missing"
 
 
 # --- the OpenAPI document -----------------------------------------------------------------------------------------

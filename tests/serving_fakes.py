@@ -24,7 +24,7 @@ from serving_layer.history.series import VideoSum, ViewerSum, WindowSum
 from serving_layer.money.appeals import AppealReceipt
 from serving_layer.money.catalogue_import import CatalogueFiles, ImportAnswer
 from serving_layer.money.statements import StatementDetail, StatementSummary, UnknownPayeeError
-from serving_layer.money.todays_estimate import Earned, SharedViews
+from serving_layer.money.todays_estimate import EarnedBounds, SharedViews
 from serving_layer.request.cursors import Cursors
 from serving_layer.request.parameters import SeriesQuery, TopQuery
 from serving_layer.routes import examples
@@ -302,14 +302,14 @@ class FakeDayRates:
         settled: Sequence[SharedViews],
         live: Sequence[SharedViews] | None,
         at_least: int,
-    ) -> Earned | None:
+    ) -> EarnedBounds | None:
         if self.is_away:
             raise UnavailableError(Part.POSTGRES, "the books are away")
         self.asked.append((payee_id, day, settled, live, at_least))
         if payee_id not in self.payees:
             return None
         every = None if live is None else sum(each.views * each.share_ppm for each in (*settled, *live)) // 500
-        return Earned("USD", 2_000 * at_least, every)
+        return EarnedBounds("USD", 2_000 * at_least, every)
 
 
 class FakeStatements:

@@ -8,7 +8,7 @@ from billing.money import NANOMICROS, settle_line
 from billing.terms.contracts import Contract, RateCard
 
 
-class SharedViews(NamedTuple):
+class DayViews(NamedTuple):
     """Views of videos of which the payee owns the same share; country None: not known yet, so it may be any."""
 
     share_ppm: int
@@ -17,7 +17,7 @@ class SharedViews(NamedTuple):
 
 
 def earned_bounds(
-    contract: Contract, day: date, settled: Iterable[SharedViews], live: Iterable[SharedViews], at_least: int
+    contract: Contract, day: date, settled: Iterable[DayViews], live: Iterable[DayViews], at_least: int
 ) -> tuple[int, int] | None:
     """Return the micros that `at_least` of the settled billable views earn at least, and all views at most.
 

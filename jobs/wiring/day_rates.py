@@ -6,7 +6,7 @@ from datetime import date
 from billing.rating import day_bounds
 from billing.terms.postgres_channels import ContractQueries
 from serving_layer.access.postgres_reads import PostgresReads
-from serving_layer.money.todays_estimate import Earned, SharedViews
+from serving_layer.money.todays_estimate import EarnedBounds, SharedViews
 
 
 class ContractDayRates:
@@ -23,7 +23,7 @@ class ContractDayRates:
         settled: Sequence[SharedViews],
         live: Sequence[SharedViews] | None,
         at_least: int,
-    ) -> Earned | None:
+    ) -> EarnedBounds | None:
         """See the port."""
         contracts = self._contracts.newest()
         contract = None if contracts is None else contracts.contract_for(payee_id)
@@ -32,12 +32,12 @@ class ContractDayRates:
         bounds = day_bounds.earned_bounds(contract, day, _views(settled), _views(live or ()), at_least)
         if bounds is None:
             return None
-        return Earned(contracts.currency, bounds[0], None if live is None else bounds[1])
+        return EarnedBounds(contracts.currency, bounds[0], None if live is None else bounds[1])
 
     def close(self) -> None:
         """Disconnect."""
         self._reads.close()
 
 
-def _views(given: Sequence[SharedViews]) -> list[day_bounds.SharedViews]:
-    return [day_bounds.SharedViews(*each) for each in given]
+def _views(given: Sequence[SharedViews]) -> list[day_bounds.DayViews]:
+    return [day_bounds.DayViews(*each) for each in given]

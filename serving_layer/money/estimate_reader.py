@@ -18,7 +18,7 @@ from serving_layer.money.todays_estimate import (
     LIVE_VIDEOS_MAX,
     CheckedDay,
     DayRates,
-    Earned,
+    EarnedBounds,
     SharedViews,
     TodaysEstimate,
     billable_bounds,
@@ -124,7 +124,7 @@ class EstimateReader:
         settled: Sequence[SharedViews],
         live: Sequence[SharedViews] | None,
         at_least: int,
-    ) -> Earned | None:
+    ) -> EarnedBounds | None:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(

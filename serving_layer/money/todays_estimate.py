@@ -37,7 +37,7 @@ class CheckedDay(NamedTuple):
         return self.views + self.invalid_events
 
 
-class Bounds(NamedTuple):
+class ViewBounds(NamedTuple):
     """The two numbers of an estimate; at most is None where it is not known."""
 
     at_least: int
@@ -52,7 +52,7 @@ class SharedViews(NamedTuple):
     views: int
 
 
-class Earned(NamedTuple):
+class EarnedBounds(NamedTuple):
     """What the two bounds of the views earn, in micro-units."""
 
     currency: str
@@ -70,7 +70,7 @@ class DayRates(Protocol):
         settled: Sequence[SharedViews],
         live: Sequence[SharedViews] | None,
         at_least: int,
-    ) -> Earned | None:
+    ) -> EarnedBounds | None:
         """Return what `at_least` of the settled billable views earn at least, and all of them with `live` at most.
 
         `live` None: they are not known, nor is at most. None: no contract covers the payee on the day.
@@ -97,7 +97,7 @@ class TodaysEstimate(Envelope, frozen=True, kw_only=True):
 
 def billable_bounds(
     settled_views: int, settled_billable: int, live_views: int | None, past: Sequence[CheckedDay]
-) -> Bounds:
+) -> ViewBounds:
     """Return at least and at most how many views of today are billable, of those received so far.
 
     At most: each live view can be billable, and each view that is billable now can stay so. At least: as many of the
@@ -107,6 +107,6 @@ def billable_bounds(
     with_events = [each for each in past if each.events]
     at_most = None if live_views is None else settled_billable + live_views
     if len(with_events) < CHECKED_DAYS_LEAST:
-        return Bounds(0, at_most)
+        return ViewBounds(0, at_most)
     shares = (settled_views * each.billable_views // each.events for each in with_events)
-    return Bounds(min(settled_billable, *shares), at_most)
+    return ViewBounds(min(settled_billable, *shares), at_most)

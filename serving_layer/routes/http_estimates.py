@@ -42,6 +42,6 @@ async def todays_estimate(
     known: OnlyKnown,
     form: Form,
 ) -> Response:
-    """Return the estimate of the current UTC day; it is no money and is in no statement."""
+    """Return the estimate of the current UTC day; never money, and in no statement."""
     body = await estimates.of_payee(payee_id)
     return answer(request, caller, body, form=form, rows=[body], columns=_COLUMNS, kept=NOT_KEPT)

@@ -708,7 +708,7 @@ def checked(served: Served, views: int, days: int) -> None:
         served.history.invalid_changes.append((2, "-a", day.date(), "robot", views // 2, ()))
 
 
-def test_an_estimate_says_at_least_and_at_most_and_that_it_is_no_money(served: Served) -> None:
+def test_an_estimate_says_at_least_and_at_most_and_that_it_is_not_money(served: Served) -> None:
     served.history.events.clear()
     day = [("-a", at(22, 10), "DE", "tv", number < 8, 60) for number in range(10)]
     served.history.publish(2, at(22, 12), *day)

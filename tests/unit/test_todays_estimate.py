@@ -7,7 +7,7 @@ import pytest
 
 from ingestion.contract.counting import Billability, Outcome, Received, Verdict, settle
 from ingestion.contract.event import ViewEvent
-from serving_layer.money.todays_estimate import CHECKED_DAYS_LEAST, Bounds, CheckedDay, billable_bounds
+from serving_layer.money.todays_estimate import CHECKED_DAYS_LEAST, CheckedDay, ViewBounds, billable_bounds
 from tests.shipped_policies import shipped_policy_on
 from tests.unit.test_counting import NOON, received, view
 
@@ -21,7 +21,7 @@ def days_with(*days: CheckedDay) -> list[CheckedDay]:
 
 
 def test_every_live_view_may_be_billable_and_no_settled_one_may_be_lost_where_none_ever_was() -> None:
-    assert billable_bounds(100, 80, 7, CLEAN) == Bounds(80, 87)
+    assert billable_bounds(100, 80, 7, CLEAN) == ViewBounds(80, 87)
 
 
 @pytest.mark.parametrize(
@@ -35,25 +35,25 @@ def test_every_live_view_may_be_billable_and_no_settled_one_may_be_lost_where_no
     ],
 )
 def test_at_least_as_many_remain_as_on_the_worst_checked_day(worst: CheckedDay, at_least: int) -> None:
-    assert billable_bounds(100, 80, 7, days_with(worst)) == Bounds(at_least, 87)
+    assert billable_bounds(100, 80, 7, days_with(worst)) == ViewBounds(at_least, 87)
 
 
 def test_a_day_without_events_says_nothing_and_too_few_days_promise_nothing() -> None:
     assert billable_bounds(100, 80, 7, days_with(CheckedDay(0, 0, 0))).at_least == 80
     nearly = [*CLEAN[1:], CheckedDay(0, 0, 0)]
-    assert billable_bounds(100, 80, 7, nearly) == Bounds(0, 87)
-    assert billable_bounds(100, 80, 7, []) == Bounds(0, 87)
+    assert billable_bounds(100, 80, 7, nearly) == ViewBounds(0, 87)
+    assert billable_bounds(100, 80, 7, []) == ViewBounds(0, 87)
 
 
 def test_without_live_views_nothing_is_said_about_at_most() -> None:
-    assert billable_bounds(100, 80, None, CLEAN) == Bounds(80, None)
-    assert billable_bounds(100, 80, 0, CLEAN) == Bounds(80, 80)
+    assert billable_bounds(100, 80, None, CLEAN) == ViewBounds(80, None)
+    assert billable_bounds(100, 80, 0, CLEAN) == ViewBounds(80, 80)
 
 
 def test_nothing_and_very_much_have_bounds() -> None:
-    assert billable_bounds(0, 0, 0, []) == Bounds(0, 0)
-    assert billable_bounds(0, 0, HUGE, CLEAN) == Bounds(0, HUGE)
-    assert billable_bounds(HUGE, HUGE, HUGE, days_with(CheckedDay(3, 2, 0))) == Bounds(HUGE * 2 // 3, 2 * HUGE)
+    assert billable_bounds(0, 0, 0, []) == ViewBounds(0, 0)
+    assert billable_bounds(0, 0, HUGE, CLEAN) == ViewBounds(0, HUGE)
+    assert billable_bounds(HUGE, HUGE, HUGE, days_with(CheckedDay(3, 2, 0))) == ViewBounds(HUGE * 2 // 3, 2 * HUGE)
 
 
 def test_at_least_is_never_above_at_most_nor_above_what_is_billable_now() -> None:

@@ -142,8 +142,8 @@ def _at(
     for payee_id in sorted({*views, *live}):
         past = platform.checked(payee_id, today)
         bounds = billable_bounds(views[payee_id], billable[payee_id], live[payee_id], past)
-        assert bounds.at_most is not None  # they are known here
-        yield Case(seed, payee_id in attacked, len(past), *bounds, truth[payee_id])
+        assert bounds.at_most is not None  # the live views are known
+        yield Case(seed, payee_id in attacked, len(past), bounds.at_least, bounds.at_most, truth[payee_id])
 
 
 def main() -> None:

@@ -188,8 +188,8 @@ def test_messages_of_a_trace_have_its_header_and_it_knows_their_places(
     # without a wait between them, so that several share a batch
     appended = [log.append(events(60)), *(log.append(events(60, first=60), each) for each in traces)]
     appended.append(log.append(events(BATCH_BYTES // 40_000 + 2, size=40_000), traces[0]))
-    for each in appended:
-        each.result(20)
+    for acknowledgement in appended:
+        acknowledgement.result(20)
     log.close()
     found: dict[str, list[tuple[int, int]]] = {}
     for record in topic.records():

@@ -201,7 +201,7 @@ def test_sigterm_finishes_the_requests_under_way(broker: LocalStack) -> None:
         )
         try:
             client.start()
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as watcher:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as watcher:
                 while "view_events_in_flight 10.0" not in watcher.get("/metrics").text:
                     assert client.is_alive()
             running.process.send_signal(signal.SIGTERM)

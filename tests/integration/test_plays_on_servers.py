@@ -37,7 +37,7 @@ def url(environ: Mapping[str, str], port: str, path: str) -> str:
 
 def figures(environ: Mapping[str, str], port: str) -> dict[str, float]:
     """The samples of a process's metrics, by name with labels."""
-    lines = httpx.get(url(environ, port, "/metrics")).text.splitlines()
+    lines = httpx.get(url(environ, port, "/metrics"), timeout=30).text.splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
 
@@ -58,6 +58,7 @@ def test_a_play_from_its_signing_to_the_count_of_its_one_view(stack: LocalStack)
         url(environ, "API", "/v1/plays"),
         json=[asked, {**asked, "geo_location": "DE"}],
         headers={"Authorization": f"Bearer {text}"},
+        timeout=30,
     )
     assert signed.status_code == 200, signed.text
     first, second = signed.json()["plays"]
@@ -67,7 +68,7 @@ def test_a_play_from_its_signing_to_the_count_of_its_one_view(stack: LocalStack)
         {"play": second["play"], "view_duration": 5},
         event_fields(1, timestamp=now.isoformat(), video_id="-words"),
     ]
-    answer = httpx.post(url(environ, "COLLECTOR", "/v1/events"), json=sent).json()
+    answer = httpx.post(url(environ, "COLLECTOR", "/v1/events"), json=sent, timeout=30).json()
     assert (answer["accepted"], answer["rejected"]) == (4, 0), answer
     ids = [each["event_id"] for each in answer["results"]]
     assert ids[:3] == [first["event_id"], first["event_id"], second["event_id"]]

@@ -270,7 +270,7 @@ def test_somebody_signs_in_at_the_identity_provider_and_sees_their_dashboard(
                 browser.get("/portal/dashboard").headers["location"] == "/portal/sign-in?return=%2Fportal%2Fdashboard"
             )
             left = browser.get("/portal/sign-in/leave?return=/portal/dashboard").headers["location"]
-            back = httpx.get(left, trust_env=False).headers["location"]
+            back = httpx.get(left, timeout=30, trust_env=False).headers["location"]
             answer = browser.get(back.removeprefix(portal_url))
             assert (answer.status_code, answer.headers["location"]) == (303, "/portal/dashboard")
             assert "Ann" in browser.get("/portal/dashboard").text

@@ -20,7 +20,7 @@ def read(port: int, path: str = "/metrics") -> httpx.Response:
     deadline = time.monotonic() + 10
     while not is_open(port):
         assert time.monotonic() < deadline
-    return httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False)
+    return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=30, trust_env=False)
 
 
 def test_figures_are_on_their_port_and_nothing_else_is() -> None:

@@ -59,7 +59,7 @@ class Browser:
         """Go as far as the provider; return the path and query that it sends the browser back to."""
         left = self.client.get(path)
         assert left.status_code == 303, left.text
-        back = httpx.get(left.headers["location"], trust_env=False).headers["location"]
+        back = httpx.get(left.headers["location"], timeout=30, trust_env=False).headers["location"]
         assert back.startswith(f"{PORTAL_URL}/portal/sign-in/return?")
         return str(back).removeprefix(PORTAL_URL)
 

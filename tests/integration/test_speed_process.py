@@ -19,16 +19,17 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from jobs.child.process import bound_to_parent
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.ports import free_ports
-from jobs.local_stack.stack import LocalStack
+from jobs.local_stack.stack import LocalStack, temporary_folder
 from jobs.settings.state_home import PROJECT
 from jobs.wiring.postgres_logins import in_database
 from tests.billing_postgres import own_database
+from tests.kafka_topic import records_of
 from tests.server_process import server_process
 from tests.speed_fakes import event_value
 from tests.speed_stores import FlushableRedisStore, redis_store
@@ -154,11 +155,21 @@ class Scene:
         connection.close()
 
 
+@pytest.fixture(scope="module")
+def servers() -> Iterator[LocalStack]:
+    """A stack with Kafka, Redis and PostgreSQL, which these tests may hurt."""
+    names = ("kafka", "redis", "postgres")
+    with temporary_folder() as folder, LocalStack.start(folder / "stack", servers=names) as stack:
+        yield stack
+
+
 @pytest.fixture
-def scene(stack_environment: Mapping[str, str], redis_url: str, postgres_url: str) -> Iterator[Scene]:
+def scene(servers: LocalStack) -> Iterator[Scene]:
+    environ = servers.environment
     with ExitStack() as cleaning:
-        store = cleaning.enter_context(redis_store(redis_url))
-        made = Scene(stack_environment, store, cleaning.enter_context(own_database(postgres_url, with_versions=False)))
+        store = cleaning.enter_context(redis_store(environ["VIEWLEDGER_REDIS_URL"]))
+        database = own_database(environ["VIEWLEDGER_POSTGRES_URL"], with_versions=False)
+        made = Scene(environ, store, cleaning.enter_context(database))
         try:
             yield made
         finally:
@@ -197,14 +208,7 @@ def test_two_processes_of_which_one_is_killed_in_the_middle_count_exactly(scene:
     assert scene.store.read(ZERO, VIDEOS).views == dict(scene.truth)
     assert second.end() == ExitCode.OK
 
-    letters = KafkaConsumer(
-        scene.dead_letter_topic,
-        bootstrap_servers=scene.bootstrap,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=2_000,
-    )
-    found = {letter.key: json.loads(letter.value) for letter in letters}
-    letters.close()
+    found = {letter.key: json.loads(letter.value) for letter in records_of(scene.bootstrap, scene.dead_letter_topic, 1)}
     assert len(found) == scene.rejected
     key, letter = next(iter(found.items()))
     assert key.decode() == f"{scene.topic}/{letter['partition']}/{letter['offset']}"
@@ -252,12 +256,12 @@ def test_a_store_that_hangs_makes_the_process_wait_and_counting_goes_on_by_itsel
 
 
 def test_a_broker_that_hangs_makes_the_process_wait_and_counting_goes_on_by_itself(
-    scene: Scene, stack: LocalStack
+    scene: Scene, servers: LocalStack
 ) -> None:
     process = scene.start()
     eventually(process.is_ready, "ready")
     scene.send(500)
-    broker = stack.pid("kafka")
+    broker = servers.pid("kafka")
     assert broker is not None
     with stopped(broker):
         eventually(lambda: process.get("/readyz")[0] == 503, "not ready while Kafka hangs")

@@ -2,7 +2,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.admin import KafkaAdminClient
 
 from ingestion.contract.brokers import Brokers
 from jobs.checkup.topics import admin_client, differences, required_topics
@@ -11,6 +11,7 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.local_stack.stack import LocalStack
 from jobs.settings import KafkaConnection
+from tests.kafka_topic import change_setting
 
 
 @pytest.fixture
@@ -22,10 +23,6 @@ def connection(stack_environment: Mapping[str, str]) -> KafkaConnection:
 def admin(connection: KafkaConnection) -> Iterator[KafkaAdminClient]:
     with admin_client(connection) as client:
         yield client
-
-
-def alter(admin: KafkaAdminClient, topic: str, name: str, value: str) -> None:
-    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {name: value})])
 
 
 def test_a_fresh_stack_has_every_topic_as_it_should_be(admin: KafkaAdminClient, connection: KafkaConnection) -> None:
@@ -40,14 +37,14 @@ def test_creating_again_changes_nothing(admin: KafkaAdminClient, connection: Kaf
 def test_a_changed_setting_is_named_with_both_values_and_the_remedy(
     admin: KafkaAdminClient, connection: KafkaConnection
 ) -> None:
-    alter(admin, "ad-views", "message.timestamp.type", "CreateTime")
+    change_setting(admin, "ad-views", "message.timestamp.type", "CreateTime")
     try:
         assert differences(admin, connection) == [
             "topic ad-views has message.timestamp.type=CreateTime instead of LogAppendTime; run kafka-configs --alter "
             "--topic ad-views --add-config message.timestamp.type=LogAppendTime"
         ]
     finally:
-        alter(admin, "ad-views", "message.timestamp.type", "LogAppendTime")
+        change_setting(admin, "ad-views", "message.timestamp.type", "LogAppendTime")
     assert differences(admin, connection) == []
 
 

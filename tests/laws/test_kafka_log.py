@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
+from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.record import memory_records
 from pyspark.sql import SparkSession
 
@@ -25,6 +25,7 @@ from jobs.setup import programs
 from jobs.wiring.kafka_record_batches import read_every_batch
 from speed_layer.errors import SpeedLayerError, TopicSettingsError
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
+from tests.kafka_topic import change_setting
 
 WITHIN_SECONDS = 60.0
 CODECS = ("gzip", "snappy", "lz4", "zstd")
@@ -194,7 +195,7 @@ def test_records_stamped_by_their_senders_are_refused_wherever_they_stand(
 ) -> None:
     for kind in ("LogAppendTime", "CreateTime", "LogAppendTime"):
         with closing(KafkaAdminClient(bootstrap_servers=kafka_bootstrap)) as admin:
-            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"message.timestamp.type": kind})])
+            change_setting(admin, topic, "message.timestamp.type", kind)
         with closing(KafkaProducer(bootstrap_servers=kafka_bootstrap)) as producer:
             producer.send(topic, value=kind.encode(), partition=0).get(timeout=30)
     with pytest.raises(TopicSettingsError, match="LogAppendTime"):

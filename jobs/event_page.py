@@ -69,6 +69,9 @@ With `{RECEIPTS.name}` set, or with the header `Receipt: yes` (`Receipt: paths` 
 too), the answer has a [`receipt`](../concepts/receipts.md) for the accepted events: a signed proof
 that they are in the log. `GET /v1/receipt-keys` answers the public keys that check it.
 
+A request may have the header `traceparent` of W3C's Trace Context. It decides nothing about the
+events; an installation that [traces](../operate/observing.md#traces) continues the sender's trace.
+
 Every other answer is a problem document (RFC 9457) about the whole request, of which nothing is
 promised. Where the table allows it, a sender waits, for `Retry-After` at least, and sends the same
 events again under the same ids.

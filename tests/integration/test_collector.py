@@ -192,6 +192,7 @@ def test_sigterm_finishes_the_requests_under_way(broker: LocalStack) -> None:
     environ = {**broker.environment, "VIEWLEDGER_ACKNOWLEDGEMENT_MS_MAX": "8000"}
     port = free_ports().collector_metrics
     with server_process("jobs.processes.collector", "VIEWLEDGER_COLLECTOR_PORT", environ, metrics_port=port) as running:
+        sent_until_accepted(running.client, fresh(4_900_000, 1))  # the broker came back a moment ago
         pid = broker.pid("kafka")
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)  # so that the request is surely under way when the signal comes
@@ -203,7 +204,7 @@ def test_sigterm_finishes_the_requests_under_way(broker: LocalStack) -> None:
             client.start()
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as watcher:
                 while "view_events_in_flight 10.0" not in watcher.get("/metrics").text:
-                    assert client.is_alive()
+                    assert client.is_alive(), [(answer.status_code, answer.text) for answer in answers]
             running.process.send_signal(signal.SIGTERM)
         finally:
             os.kill(pid, signal.SIGCONT)

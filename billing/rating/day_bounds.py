@@ -2,18 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import date
-from typing import NamedTuple
 
 from billing.money import NANOMICROS, settle_line
 from billing.terms.contracts import Contract, RateCard
 
-
-class DayViews(NamedTuple):
-    """Views of videos of which the payee owns the same share; country None: not known yet, so it may be any."""
-
-    share_ppm: int
-    country: str | None
-    views: int
+DayViews = tuple[int, str | None, int]
+"""The payee's share of some videos in parts per million, a country, and their views in it; a country that is None is
+not known yet, so it may be any."""
 
 
 def earned_bounds(
@@ -29,13 +24,13 @@ def earned_bounds(
     if card is None:
         return None
     least, most = list[tuple[int, int]](), 0
-    for each in settled:
-        lowest, highest = _micros_per_thousand(card, {card.heading_of(each.country)})
-        least.append((lowest * each.share_ppm, each.views))
-        most += highest * each.share_ppm * each.views
-    for each in live:
+    for share_ppm, country, views in settled:
+        lowest, highest = _micros_per_thousand(card, {card.heading_of(country)})
+        least.append((lowest * share_ppm, views))
+        most += highest * share_ppm * views
+    for share_ppm, _, views in live:
         _, highest = _micros_per_thousand(card, {card.heading_of(None), *card.by_country})
-        most += highest * each.share_ppm * each.views
+        most += highest * share_ppm * views
     owed, left = 0, at_least
     for nanomicros, views in sorted(least):
         taken = min(left, views)

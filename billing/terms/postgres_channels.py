@@ -18,10 +18,6 @@ FROM published.versions v JOIN billing.catalogues_in_force c ON c.in_force_at <=
 WHERE v.version = %s GROUP BY v.published_at
 """
 _HAS_PAYEE = "SELECT EXISTS (SELECT 1 FROM billing.payees WHERE catalogue_version = %s AND payee_id = %s)"
-_VIDEOS = """
-SELECT DISTINCT video_id FROM billing.owners
-WHERE catalogue_version = %s AND payee_id = %s AND from_on <= %s AND %s < to_on ORDER BY video_id
-"""
 _SHARES = """
 SELECT video_id, share_ppm FROM billing.owners
 WHERE catalogue_version = %s AND payee_id = %s AND from_on <= %s AND %s < to_on ORDER BY video_id
@@ -73,13 +69,16 @@ class ChannelQueries:
         catalogue, day = rows[0] if rows else (None, None)
         if not self._has_payee(catalogue, payee_id):
             return None
-        return [video_id for (video_id,) in self._query(_VIDEOS, (catalogue, payee_id, day, day))]
+        return list(self._owned(catalogue, payee_id, day))
 
     def shares(self, payee_id: str, day: date) -> dict[str, int] | None:
         """Return the payee's share of each video on a day, in parts per million; None if they are not in it."""
         ((catalogue, _),) = self._query(_NOW, ())
         if not self._has_payee(catalogue, payee_id):
             return None
+        return self._owned(catalogue, payee_id, day)
+
+    def _owned(self, catalogue: int, payee_id: str, day: date) -> dict[str, int]:
         return dict(self._query(_SHARES, (catalogue, payee_id, day, day)))
 
     def _has_payee(self, catalogue: int | None, payee_id: str) -> bool:

@@ -29,7 +29,7 @@ class ContractDayRates:
         contract = None if contracts is None else contracts.contract_for(payee_id)
         if contracts is None or contract is None:
             return None
-        bounds = day_bounds.earned_bounds(contract, day, _views(settled), _views(live or ()), at_least)
+        bounds = day_bounds.earned_bounds(contract, day, settled, live or (), at_least)
         if bounds is None:
             return None
         return EarnedBounds(contracts.currency, bounds[0], None if live is None else bounds[1])
@@ -37,7 +37,3 @@ class ContractDayRates:
     def close(self) -> None:
         """Disconnect."""
         self._reads.close()
-
-
-def _views(given: Sequence[SharedViews]) -> list[day_bounds.DayViews]:
-    return [day_bounds.DayViews(*each) for each in given]

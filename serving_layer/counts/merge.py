@@ -101,11 +101,9 @@ def without_billable(count: ServedCount) -> ServedCount:
     return msgspec.structs.replace(count, billable_views=None)
 
 
-def newest(left: datetime | None, right: datetime | None) -> datetime | None:
-    """Return the later of two instants; None is earlier than all."""
-    if left is None or right is None:
-        return left if right is None else right
-    return max(left, right)
+def newest(*instants: datetime | None) -> datetime | None:
+    """Return the latest of instants; None is earlier than all."""
+    return max((each for each in instants if each is not None), default=None)
 
 
 def entity_tag(count: ServedCount) -> str:

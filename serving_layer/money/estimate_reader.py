@@ -68,13 +68,10 @@ class EstimateReader:
         bounds = billable_bounds(views, billable, live_views, past)
         paid = [SharedViews(share_ppm, each.country, each.billable_views) for share_ppm, each in settled]
         earned = await self._earned(payee_id, today, paid, live, bounds.at_least)
-        as_of = version.settled_until
-        for count in counts:
-            as_of = newest(as_of, count.as_of)
         return TodaysEstimate(
             version=version.version,
             settled_until=version.settled_until,
-            as_of=as_of,
+            as_of=newest(version.settled_until, *(count.as_of for count in counts)),
             complete=is_complete,
             payee_id=payee_id,
             day=today,

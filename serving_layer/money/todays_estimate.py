@@ -91,7 +91,9 @@ class TodaysEstimate(Envelope, frozen=True, kw_only=True):
     settled_views: Annotated[Count, Meta(description="Of today, in the published version")]
     settled_billable_views: Annotated[Count, Meta(description="Those of them that are billable before the checks")]
     live_views: Annotated[Count | None, Meta(description="Not settled yet, whenever they began; null: not known")]
-    checked_days: Annotated[Count, Meta(description="Of the last 99 days those with events and checked traffic")]
+    checked_days: Annotated[
+        Count, Meta(description=f"Of the last {CHECKED_DAYS_MOST} days those with events and checked traffic")
+    ]
     note: str = NOTE
 
 

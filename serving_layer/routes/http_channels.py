@@ -133,15 +133,12 @@ async def channel_reader(reader: CountsReader, history: HistoryReader, payee_id:
 async def served_channel(read: ReadCounts, version: ServedVersion, video_ids: Sequence[str]) -> dict[str, Any]:
     """Sum the served counts, all of one version."""
     counts = await read_at_one_version(read, video_ids)
-    as_of = version.settled_until
-    for count in counts:
-        as_of = newest(as_of, count.as_of)
     first = counts[0] if counts else None
     return {
         **{name: sum(getattr(count, name) or 0 for count in counts) for name in _SUMMED},
         "version": first.version if first else version.version,
         "settled_until": first.settled_until if first else version.settled_until,
-        "as_of": as_of,
+        "as_of": newest(version.settled_until, *(count.as_of for count in counts)),
         "complete": all(count.complete for count in counts),
     }
 

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from billing.rating.attribution import Attribution
-from billing.rating.day_bounds import DayViews, earned_bounds
+from billing.rating.day_bounds import earned_bounds
 from billing.rating.rated_lines import settle_bill
 from billing.rating.rating import LeafCount, rate_period
 from billing.terms.catalogue import Catalogue, Payee, Video
@@ -29,20 +29,20 @@ def contract(*cards: RateCard) -> Contract:
 
 def test_settled_views_have_the_rate_of_their_country_and_live_ones_of_any() -> None:
     paid = contract(card_of(3_000_000, FR=5_000_000, IN=1_000_000))
-    settled = [DayViews(WHOLE, "FR", 10), DayViews(WHOLE, None, 10)]
+    settled = [(WHOLE, "FR", 10), (WHOLE, None, 10)]
     assert earned_bounds(paid, DAY, settled, [], 20) == (80_000, 80_000)
-    assert earned_bounds(paid, DAY, settled, [DayViews(WHOLE, None, 100)], 20) == (80_000, 580_000)
+    assert earned_bounds(paid, DAY, settled, [(WHOLE, None, 100)], 20) == (80_000, 580_000)
 
 
 def test_the_views_that_may_be_lost_are_the_best_paid() -> None:
     paid = contract(card_of(3_000_000, FR=5_000_000))
-    settled = [DayViews(WHOLE, "FR", 10), DayViews(HALF, "DE", 10)]
+    settled = [(WHOLE, "FR", 10), (HALF, "DE", 10)]
     assert earned_bounds(paid, DAY, settled, [], 12) == (15_000 + 10_000, 65_000)
     assert earned_bounds(paid, DAY, settled, [], 0) == (0, 65_000)
 
 
 def test_a_tier_is_the_lowest_at_least_and_the_highest_at_most() -> None:
-    settled = [DayViews(WHOLE, "DE", 20)]
+    settled = [(WHOLE, "DE", 20)]
     assert earned_bounds(contract(card_of(TIERS)), DAY, settled, [], 20) == (20_000, 80_000)
 
 
@@ -50,21 +50,21 @@ def test_a_tier_is_the_lowest_at_least_and_the_highest_at_most() -> None:
     "card", [replace(card_of(2_000_000), cap_micros=5), replace(card_of(2_000_000), minimum_view_seconds=90)]
 )
 def test_what_other_days_or_longer_views_decide_promises_nothing(card: RateCard) -> None:
-    assert earned_bounds(contract(card), DAY, [DayViews(WHOLE, "DE", 20)], [], 20) == (0, 40_000)
+    assert earned_bounds(contract(card), DAY, [(WHOLE, "DE", 20)], [], 20) == (0, 40_000)
 
 
 def test_only_the_card_of_the_day_pays() -> None:
     cards = (card_of(2_000_000), card_of(9_000_000, effective_from_on=date(2026, 12, 1)))
-    views = [DayViews(WHOLE, "DE", 1_000)]
+    views = [(WHOLE, "DE", 1_000)]
     assert earned_bounds(contract(*cards), DAY, views, [], 1_000) == (2_000_000, 2_000_000)
     assert earned_bounds(contract(*cards), date(2026, 12, 1), views, [], 1_000) == (9_000_000, 9_000_000)
     assert earned_bounds(contract(cards[1]), DAY, views, [], 1_000) is None
 
 
 def test_a_part_of_a_micro_is_rounded_away_from_the_truth() -> None:
-    views = [DayViews(1, "DE", 1)]
+    views = [(1, "DE", 1)]
     assert earned_bounds(contract(card_of(1_000)), DAY, views, [], 1) == (0, 1)
-    huge = [DayViews(WHOLE, "DE", 10**15)]
+    huge = [(WHOLE, "DE", 10**15)]
     assert earned_bounds(contract(card_of(2_000_000)), DAY, huge, huge, 10**15) == (2 * 10**18, 4 * 10**18)
 
 
@@ -101,8 +101,8 @@ def test_the_amount_of_a_statement_of_the_day_lies_between_the_bounds_of_its_vie
         bounds = earned_bounds(
             contracts.contracts[0],
             DAY,
-            [DayViews(shares[video], country, count) for (video, country), count in settled.items()],
-            [DayViews(shares[video], None, count) for video, count in live.items()],
+            [(shares[video], country, count) for (video, country), count in settled.items()],
+            [(shares[video], None, count) for video, count in live.items()],
             min(kept, sum(settled.values())),
         )
         assert bounds is not None

@@ -109,6 +109,7 @@ def serve_api(environ: Mapping[str, str], chosen: ApiSettings, listener: socket.
                 postgres_breaker.on(rates, ContractDayRates.earned),
                 executor=books_executor,
                 now=history.now,
+                allowed_lateness=chosen.allowed_lateness,
             )
             shared = SharedReaders(
                 access, reader, metrics, history, estimates, proofs, books_executor, live, SignedOut(ended, executor)

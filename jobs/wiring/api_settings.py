@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from ingestion.contract.plays import PlaySigner
 from jobs import settings
@@ -17,6 +18,7 @@ from jobs.settings.declared.api import (
     PORTAL_SECURE_COOKIES,
     PORTAL_URL,
 )
+from jobs.settings.declared.billing import ALLOWED_LATENESS_HOURS
 from jobs.settings.declared.listening import API_METRICS_PORT, API_PORT
 from jobs.settings.declared.servers import PARTITIONS, SPEED_NAMESPACE
 from jobs.wiring.access_settings import AccessSettings
@@ -75,6 +77,8 @@ class ApiSettings:
     access: AccessSettings
     cursor_key: bytes
     portal: PortalSettings
+    allowed_lateness: timedelta
+    """How long after its end a day's traffic is judged, as in batch runs."""
     imports: ImportSettings
     shows_docs: bool
     sign_play: PlaySigner | None
@@ -95,6 +99,7 @@ class ApiSettings:
             access=AccessSettings.from_environ(environ),
             cursor_key=key,
             portal=PortalSettings.from_environ(environ, key),
+            allowed_lateness=timedelta(hours=ALLOWED_LATENESS_HOURS.read(environ)),
             imports=ImportSettings.from_environ(environ),
             shows_docs=API_DOCS.read(environ),
             sign_play=read_play_signer(environ),

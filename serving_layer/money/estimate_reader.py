@@ -26,8 +26,6 @@ from serving_layer.money.todays_estimate import (
 from serving_layer.request.parameters import AtVersion, by_utc_days
 
 _DAY = timedelta(days=1)
-CHECKED_AFTER = 2 * _DAY
-"""A day is checked when everything received by then after its beginning is settled."""
 
 
 class EstimateReader:
@@ -45,12 +43,16 @@ class EstimateReader:
         *,
         executor: Executor,
         now: Callable[[], datetime],
+        allowed_lateness: timedelta,
     ) -> None:
+        """`allowed_lateness`: how long after its end a day's traffic is judged."""
         self._history = history
         self._read = read
         self._rates = rates
         self._executor = executor
         self._now = now
+        # without rules of the day, invalid events are shown a day after its end, however short the lateness
+        self._checked_after = _DAY + max(_DAY, allowed_lateness)
 
     async def of_payee(self, payee_id: str) -> TodaysEstimate:
         """Return the estimate of today (UTC), all of one version."""
@@ -100,7 +102,7 @@ class EstimateReader:
         """Return the last days that were checked, of the videos of today."""
         if version.settled_until is None:
             return []
-        end_on = min(today, (version.settled_until - CHECKED_AFTER).astimezone(UTC).date() + _DAY)
+        end_on = min(today, (version.settled_until - self._checked_after).astimezone(UTC).date() + _DAY)
         start_on = end_on - CHECKED_DAYS_MOST * _DAY
         sums = await self._history.series(video_ids, version, by_utc_days(start_on, end_on))
         invalid = Counter[int]()

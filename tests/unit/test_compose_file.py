@@ -77,8 +77,9 @@ PLAY_KEYS, ATTESTATION_KEYS, RECEIPT_KEYS, SIGNING_KEY, SMTP_URL, WEBHOOK_SECRET
 """Each names a file; without it no play is read, nothing attested, no receipt or checkpoint signed, no notice sent."""
 OPTIONAL = {
     "VIEWLEDGER_NOTICES_FROM", "VIEWLEDGER_PORTAL_URL", "VIEWLEDGER_WEBHOOK_URL", "VIEWLEDGER_WEBHOOK_SINCE",
+    "VIEWLEDGER_TRACE_URL", "VIEWLEDGER_TRACE_SHARE",
 }  # fmt: skip
-"""What notices say and where they go, if any are sent. No secrets."""
+"""What notices say and where they go, if any are sent, and where traces go. No secrets."""
 NOTICES_PASSWORD = "VIEWLEDGER_NOTICES_PASSWORD"
 """Without it there is no login of notices."""
 
@@ -136,6 +137,18 @@ def test_a_file_of_keys_is_mounted_where_its_setting_says(name: str) -> None:
     mounted = SERVICES[name].get("secrets", [])
     assert [each.partition("/run/secrets/")[2].rstrip("}") for each in named] == mounted
     assert all(COMPOSE["secrets"][each]["file"].endswith(":-/dev/null}") for each in mounted)
+
+
+def test_each_service_that_traces_is_told_where_and_the_collector_how_many() -> None:
+    settings = {
+        (name, setting): value
+        for name, service in SERVICES.items()
+        for setting, value in service.get("environment", {}).items()
+        if "TRACE" in setting
+    }
+    url, share = "VIEWLEDGER_TRACE_URL", "VIEWLEDGER_TRACE_SHARE"
+    traced = [("collector", url), ("collector", share), ("speed", url), ("batch", url), ("nightly", url)]
+    assert settings == {(name, setting): f"${{{setting}:-}}" for name, setting in traced}
 
 
 OWNER = "viewledger"

@@ -64,7 +64,7 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
 class Served:
     """A running API: two versions published on the 21st and 22nd; OWNER has -a and _b, OTHER has c."""
 
-    def __init__(self, *, counts_are_public: bool = True) -> None:
+    def __init__(self, *, counts_are_public: bool = True, allowed_lateness: timedelta = timedelta(days=1)) -> None:
         self.published, self.speed, self.history = FakePublished(), FakeSpeed(), FakeHistory()
         self.published.publish({"-a": (3, 2), "c": (1, 1)})
         self.published.publish({"-a": (4, 3), "_b": (1, 0)})
@@ -98,6 +98,7 @@ class Served:
             self.rates,
             executor=InlineExecutor(),
             now=lambda: self.now,
+            allowed_lateness=allowed_lateness,
         )
         proofs = FakeProofs()
         routes = statement_routes(guard, ServedStatements(self.statements, history.cursors, InlineExecutor()))
@@ -730,6 +731,18 @@ def test_an_estimate_says_at_least_and_at_most_and_that_it_is_not_money(served: 
     assert (payee_id, of_day, at_least) == (OWNER, date(2026, 11, 22), 3)
     assert settled == [(1_000_000, "DE", 8)]
     assert live == [(250_000, None, 2), (1_000_000, None, 7)]
+
+
+@pytest.mark.parametrize(("hours", "checked_days"), [(0, 30), (24, 30), (56, 30), (57, 29), (840, 0)])
+def test_a_day_is_not_checked_before_the_allowed_lateness_is_over(hours: int, checked_days: int) -> None:
+    """The log is settled until 08:00 of the 23rd, 56 hours after the end of the 20th."""
+    served = Served(allowed_lateness=timedelta(hours=hours))
+    served.history.events.clear()
+    served.history.publish(2, at(22, 12), ("-a", at(20, 10), "DE", "tv", True, 60))
+    with served.client:
+        checked(served, 4, 29)
+        assert served.get(f"/v1/channels/{OWNER}/estimate").json()["settled_until"] == "2026-11-23T08:00:00Z"
+        assert served.get(f"/v1/channels/{OWNER}/estimate").json()["checked_days"] == checked_days
 
 
 def test_an_estimate_as_csv_is_one_line(shared: Served) -> None:

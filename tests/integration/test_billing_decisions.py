@@ -24,9 +24,8 @@ from tests.cutting_proxy import AT, At, cutting_proxy
 from tests.postgres_people import second_person
 
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
-NOW = datetime.now(UTC)
 BILLING, APPROVER = "viewledger_billing", "viewledger_approver"
-DAY = NOW.date() + timedelta(days=1)
+DAY = datetime.now(UTC).date() + timedelta(days=1)
 BATCH = f"VL-USD-{DAY:%Y%m%d}-1"
 
 
@@ -72,7 +71,7 @@ def subject_of(url: str, kind: str) -> str:
 
 
 def decide_hold(connect: Connect, hold_id: str, move: Move) -> None:
-    PostgresHolds(connect, sleep=at_once).decide(hold_id, move, NOW)
+    PostgresHolds(connect, sleep=at_once).decide(hold_id, move, datetime.now(UTC))
 
 
 def decide_appeal(connect: Connect, appeal_id: str, move: Move) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 from kafka import KafkaProducer
@@ -21,8 +22,12 @@ from tests.speed_stores import FlushableRedisStore
 
 PARTITIONS = 3
 WITHIN_SECONDS = 60.0
-HAPPENED_AT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-"""The same for all, so that an id that is sent again is a repeat and no conflict."""
+
+
+@cache
+def happened_at() -> datetime:
+    """Return the same for all, so that an id that is sent again is a repeat and no conflict."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 
 
 @pytest.fixture
@@ -78,7 +83,7 @@ def send(batch: Batch, count: int, number: int) -> None:
     """Sends with a producer of its own: one that knew the former log looks for its leaders for a while."""
     with closing(KafkaProducer(bootstrap_servers=batch.environ["VIEWLEDGER_KAFKA_BOOTSTRAP"])) as producer:
         batch.producer, shared = producer, batch.producer
-        batch.send(count, number=number, happened_at=HAPPENED_AT)
+        batch.send(count, number=number, happened_at=happened_at())
         batch.producer = shared
 
 

@@ -40,10 +40,11 @@ from tests.billing_fakes import OCTOBER, bill, card_of, contracts_of, line, run_
 from tests.billing_postgres import own_database, put_in_force
 from tests.postgres_people import second_person
 
-NOW = datetime.now(UTC)
-DAY = NOW.date() + timedelta(days=3)
+DAY = datetime.now(UTC).date() + timedelta(days=3)
 BATCH = f"VL-EUR-{DAY:%Y%m%d}-1"
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
+LATER = datetime.combine(DAY, time(0), UTC) + timedelta(days=30)
+"""A hold expires then."""
 
 
 @dataclass
@@ -116,7 +117,7 @@ def test_a_payee_sees_their_money_with_the_rights_of_the_api_and_no_account_whol
     earnings = PayeeEarnings(treasury.url)
     assert earnings.money("nobody") == PayeeMoney((), (), None)
     assert earnings.money("ann") == PayeeMoney((BalanceRow("EUR", (("statement", 25_000_000),), 0),), (), "DE…3000")
-    treasury.holds.place("ann", "EUR", 5_000_000, NOW + timedelta(days=1), Move("pending", "eve", "looks odd"))
+    treasury.holds.place("ann", "EUR", 5_000_000, LATER, Move("pending", "eve", "looks odd"))
     treasury.pay()
     (instructed,) = earnings.money("ann").payouts
     assert (instructed.amount_micros, instructed.execution_on, instructed.account) == (20_000_000, DAY, "DE…3000")
@@ -129,19 +130,19 @@ def test_a_payee_sees_their_money_with_the_rights_of_the_api_and_no_account_whol
     parts = {"payout": -20_000_000, "payout_rejected": 20_000_000, "statement": 25_000_000}
     assert (dict(balance.parts), balance.amount_micros, balance.held_micros) == (parts, 25_000_000, 5_000_000)
     assert {each.account for each in earnings.money("bob").payouts} == {"GB…5432"}, "nobody else's"
-    period = Period(date(2026, 11, 1), date(2026, 12, 1))
+    period, made_at = Period(date(2026, 11, 1), date(2026, 12, 1)), datetime.now(UTC)
     estimated = Estimate("ann", "EUR", 1_234_567, 800)
-    PostgresEstimates(connector(treasury.url, "viewledger_billing")).replace(period, [estimated], 1, NOW)
-    assert earnings.estimates("ann") == [EstimateRow(period.start_on, period.end_on, "EUR", 1_234_567, 800, NOW)]
+    PostgresEstimates(connector(treasury.url, "viewledger_billing")).replace(period, [estimated], 1, made_at)
+    assert earnings.estimates("ann") == [EstimateRow(period.start_on, period.end_on, "EUR", 1_234_567, 800, made_at)]
     assert earnings.estimates("bob") == []
     for billed in (OCTOBER, Period(date(2026, 9, 20), date(2026, 10, 2))):
-        PostgresEstimates(connector(treasury.url, "viewledger_billing")).replace(billed, [estimated], 1, NOW)
+        PostgresEstimates(connector(treasury.url, "viewledger_billing")).replace(billed, [estimated], 1, made_at)
     assert [each.period_start_on for each in earnings.estimates("ann")] == [period.start_on], "no billed day has one"
 
 
 def test_the_page_of_one_payee_reads_no_steps_of_others(treasury: Treasury) -> None:
     """Without the choice of a scan of the whole table, every access to the steps is by the subject's id."""
-    treasury.holds.place("ann", "EUR", 5_000_000, NOW + timedelta(days=1), Move("pending", "eve", "looks odd"))
+    treasury.holds.place("ann", "EUR", 5_000_000, LATER, Move("pending", "eve", "looks odd"))
     treasury.pay()
     with closing(psycopg2.connect(treasury.url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
@@ -361,18 +362,18 @@ def hold(treasury: Treasury, amount_micros: int, expires_at: datetime) -> str:
 
 
 def test_a_held_amount_is_not_paid_until_it_is_released(treasury: Treasury) -> None:
-    hold_id = hold(treasury, 20_000_000, NOW + timedelta(days=30))
+    hold_id = hold(treasury, 20_000_000, LATER)
     assert treasury.pay() == (["ann", "bob"], [])
     assert treasury.balance("payable:ann") == -20_000_000
-    treasury.holds.decide(hold_id, Move("released", "max", "fine"), NOW)
+    treasury.holds.decide(hold_id, Move("released", "max", "fine"), datetime.now(UTC))
     assert treasury.pay() == (["ann"], [])
     with pytest.raises(StateError, match="is released and cannot become voided"):
-        treasury.holds.decide(hold_id, Move("voided", "max"), NOW)
+        treasury.holds.decide(hold_id, Move("voided", "max"), datetime.now(UTC))
 
 
 def test_a_voided_hold_is_no_longer_owed(treasury: Treasury) -> None:
-    hold_id = hold(treasury, 20_000_000, NOW + timedelta(days=30))
-    treasury.holds.decide(hold_id, Move("voided", "max", "fraud"), NOW)
+    hold_id = hold(treasury, 20_000_000, LATER)
+    treasury.holds.decide(hold_id, Move("voided", "max", "fraud"), datetime.now(UTC))
     assert (treasury.balance("payable:ann"), treasury.balance("expense:creator-revenue")) == (-5_000_000, 7_500_000)
 
 
@@ -439,25 +440,25 @@ def test_more_than_is_owed_is_not_put_on_hold(
 ) -> None:
     move = Move("pending", "eve", "looks odd")
     with pytest.raises(StateError, match=reason):
-        treasury.holds.place(payee_id, currency, amount_micros, NOW + timedelta(days=1), move)
+        treasury.holds.place(payee_id, currency, amount_micros, LATER, move)
     assert treasury.holds.holds() == [], "nothing is kept of a hold that was refused"
 
 
 def test_what_is_on_hold_is_not_put_on_hold_again_until_it_is_released(treasury: Treasury) -> None:
-    first = hold(treasury, 20_000_000, NOW + timedelta(days=30))
+    first = hold(treasury, 20_000_000, LATER)
     with pytest.raises(StateError, match=r"of which 20\.000000 EUR is on hold: less than 5\.000001 EUR is left"):
-        hold(treasury, 5_000_001, NOW + timedelta(days=30))
-    hold(treasury, 5_000_000, NOW + timedelta(days=30))
-    treasury.holds.decide(first, Move("released", "max", "fine"), NOW)
-    hold(treasury, 20_000_000, NOW + timedelta(days=30))
+        hold(treasury, 5_000_001, LATER)
+    hold(treasury, 5_000_000, LATER)
+    treasury.holds.decide(first, Move("released", "max", "fine"), datetime.now(UTC))
+    hold(treasury, 20_000_000, LATER)
     assert treasury.pay() == (["bob"], ["ann"])
 
 
 def test_a_hold_of_which_less_is_owed_by_now_is_not_voided(treasury: Treasury) -> None:
-    hold_id = hold(treasury, 25_000_000, NOW + timedelta(days=30))
+    hold_id = hold(treasury, 25_000_000, LATER)
     restate(treasury, views=4000)
     with pytest.raises(StateError, match=r"owed 10\.000000 EUR by now, and hold \w+ is 25\.000000 EUR; release it"):
-        treasury.holds.decide(hold_id, Move("voided", "max", "fraud"), NOW)
+        treasury.holds.decide(hold_id, Move("voided", "max", "fraud"), datetime.now(UTC))
     assert treasury.holds.holds("ann")[0].state == "pending"
     assert treasury.balance("payable:ann") == -10_000_000
 

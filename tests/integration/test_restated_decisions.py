@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ LONG = 30_000
 """Seconds of a view, of which four on one day are more hours than a person watches, and three are not."""
 PAYEES = ("ann", "bob", "cat", "dan")
 LONG_VIEWS = 4
-AT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=33)
+AT = datetime.combine(datetime.now(UTC).date() - timedelta(days=33), time(0), UTC)
 """Late enough that every instant but the last at which its day is judged has passed."""
 PERIOD = f"{AT - timedelta(days=5):%Y-%m-%d}/{AT + timedelta(days=1):%Y-%m-%d}"
 MONTH = ("--period", PERIOD)

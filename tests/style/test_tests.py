@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from collections.abc import Iterator
 
 from jobs.settings.state_home import PROJECT
 from tests.plan import BATCH, DAYS, FIRST, RUNS, SPARK, TOGETHER, part_of, place_of
@@ -54,3 +55,29 @@ def test_no_program_that_a_test_starts_outlives_the_tests() -> None:
     ]
     assert len(started) > 4
     assert [each for each in started if each[1] != ["bound_to_parent(signal.SIGKILL)"]] == []
+
+
+def test_no_test_takes_the_time_of_its_collection_for_the_present() -> None:
+    """A test may run an hour after it was collected. Only the day may be taken then."""
+    clocks = {"datetime.now", "datetime.today", "date.today", "time.time", "time.time_ns", "time.monotonic"}
+    found = [
+        f"{path.name}:{call.lineno} {ast.unparse(call)}"
+        for path in (PROJECT / "tests").rglob("*.py")
+        for call in calls_at_collection(ast.parse(path.read_text()))
+        if ast.unparse(call.func) in clocks
+    ]
+    assert found == []
+
+
+def calls_at_collection(node: ast.AST) -> Iterator[ast.Call]:
+    """Yield the calls that are made when a module is imported: none within functions."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            for part in (*child.decorator_list, child.args):
+                yield from calls_at_collection(part)
+        elif isinstance(child, ast.Call):
+            if ast.unparse(child) != "datetime.now(UTC).date()":
+                yield child
+                yield from calls_at_collection(child)
+        elif not isinstance(child, ast.Lambda):
+            yield from calls_at_collection(child)

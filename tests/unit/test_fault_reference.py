@@ -33,7 +33,11 @@ SOAK = SoakResult(
     memory={"speed": (50 * 2**20, 2**20)},
     load=1.5,
 )
-NOW_MS = int(datetime.now(UTC).timestamp() * 1000)
+
+
+def now_ms() -> int:
+    """Return the present in milliseconds, as a broker stamps messages: the harness makes events of the last hours."""
+    return int(datetime.now(UTC).timestamp() * 1000)
 
 
 def log_of(seed: int, count: int) -> list[LogMessage]:
@@ -41,11 +45,11 @@ def log_of(seed: int, count: int) -> list[LogMessage]:
     rng = random.Random(seed)
     generator = Generator(random.Random(seed), StringIO())
     intents = [each for _ in range(0, count, 50) for each in generator.take(50)]
-    ends = [0, 0, 0]
+    ends, begin_ms = [0, 0, 0], now_ms()
     messages = []
     for number, intent in enumerate(intents):
         partition = rng.randrange(3)
-        messages.append(LogMessage(partition, ends[partition], NOW_MS + number, intent.value))
+        messages.append(LogMessage(partition, ends[partition], begin_ms + number, intent.value))
         ends[partition] += 1
     return messages
 
@@ -75,7 +79,7 @@ def test_the_model_notices_what_is_missing_and_what_is_there_twice() -> None:
     whole = recount(messages)
     assert recount(messages[1:]).verdicts.total() == whole.verdicts.total() - 1
     counted = next(each for each in messages if recount([each]).verdicts["counted"])
-    again = LogMessage(2, 10_000, NOW_MS + 10_000, counted.value)
+    again = LogMessage(2, 10_000, now_ms() + 10_000, counted.value)
     assert recount([*messages, again]).verdicts["duplicate"] == whole.verdicts["duplicate"] + 1
     assert recount([*messages, again]).views == whole.views
 
@@ -130,16 +134,16 @@ def test_a_document_without_a_place_for_the_results_is_refused(tmp_path: Path) -
 
 @pytest.mark.parametrize(("after_ms", "views"), [(0, 1), (2_000, 1), (2_999, 1), (3_000, 2), (9_000, 2)])
 def test_an_id_is_known_in_its_own_generation_and_the_two_after_it(after_ms: int, views: int) -> None:
+    begin_ms = now_ms() // 1_000 * 1_000
     event = {
         "event_id": "00000000-0000-4000-8000-000000000001",
         "video_id": "v",
         "user_id": "anna",
         "session_id": "s",
-        "timestamp": datetime.fromtimestamp(NOW_MS / 1000, UTC).isoformat(),
+        "timestamp": datetime.fromtimestamp(begin_ms / 1000, UTC).isoformat(),
         "view_duration": 30,
         "revenue_eligible": True,
     }
-    begin_ms = NOW_MS // 1_000 * 1_000
     log = [LogMessage(0, index, begin_ms + at, json.dumps(event).encode()) for index, at in enumerate((0, after_ms))]
     assert views_within_horizon(log, 2_000)["v"] == views
 
@@ -147,6 +151,6 @@ def test_an_id_is_known_in_its_own_generation_and_the_two_after_it(after_ms: int
 @pytest.mark.parametrize("ending", [b',"video_id":"w"}', b',"more":NaN}', b',"more":"' + b"x" * 70_000 + b'"}'])
 def test_the_model_refuses_what_the_contract_refuses(ending: bytes) -> None:
     good = next(each for each in log_of(1, 50) if recount([each]).verdicts["counted"])
-    broken = LogMessage(0, 0, NOW_MS, good.value[:-1] + ending)
+    broken = LogMessage(0, 0, now_ms(), good.value[:-1] + ending)
     assert recount([broken]).verdicts == {"rejected": 1}
     assert not isinstance(decode_view_event(broken.value), ViewEvent)

@@ -96,12 +96,12 @@ class Batch:
             }
             self.sent.append(json.dumps(fields).encode())
             self.producer.send(self.topic, self.sent[-1], partition=index % 2)
-        self.producer.flush(timeout=30)
+        self.producer.flush(timeout=60)
         self.sent_count += count
 
     def send_broken(self) -> None:
         self.producer.send(self.topic, b"{broken", partition=0)
-        self.producer.flush(timeout=30)
+        self.producer.flush(timeout=60)
         self.sent_count += 1
 
     def current(self) -> PublishedVersion:

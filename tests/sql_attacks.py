@@ -97,7 +97,7 @@ def webhdfs(batch: Batch, method: str, question: str, user: str) -> dict[str, di
     """Call the NameNode as a user; raise urllib.error.HTTPError with 403 for anything that is not allowed."""
     port = batch.environ["VIEWLEDGER_NAMENODE_HTTP_PORT"]
     url = f"http://127.0.0.1:{port}/webhdfs/v1{question}&user.name={user}"
-    with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=60) as answer:
         return dict(json.loads(answer.read() or b"{}"))
 
 

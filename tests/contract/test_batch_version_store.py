@@ -220,7 +220,7 @@ def test_only_one_connection_at_a_time_holds_the_lock(postgres_url: str) -> None
         assert first.lock()
         assert not second.lock()
         first.close()
-        until(second.lock, 20, "PostgreSQL has noticed that the connection ended, and freed its lock")
+        until(second.lock, 60, "PostgreSQL has noticed that the connection ended, and freed its lock")
 
 
 def test_a_piece_that_is_stored_again_is_stored_once(stores: Stores) -> None:

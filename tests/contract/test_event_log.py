@@ -48,7 +48,7 @@ def topic(kafka_bootstrap: str) -> KafkaTopic:
     name = f"test-log-{secrets.token_hex(4)}"
     admin = KafkaAdminClient(bootstrap_servers=kafka_bootstrap)
     admin.create_topics([NewTopic(name, PARTITIONS, 1, topic_configs={"message.timestamp.type": "LogAppendTime"})])
-    admin.wait_for_topics([name], timeout_ms=10_000)
+    admin.wait_for_topics([name], timeout_ms=60_000)
     admin.close()
     return KafkaTopic(kafka_bootstrap, name)
 
@@ -75,7 +75,7 @@ def events(count: int, *, size: int = 20, first: int = 0) -> list[AdmittedEvent]
 def test_an_acknowledged_event_is_in_the_log_once_with_its_key(event_log: tuple[EventLog, Any]) -> None:
     log, stored = event_log
     sent = events(500)
-    assert log.append(sent).result(20) is None
+    assert log.append(sent).result(60) is None
     assert sorted(stored()) == sorted((event.key, event.value) for event in sent)
 
 
@@ -83,7 +83,7 @@ def test_events_of_one_key_keep_their_order_over_many_appends(event_log: tuple[E
     log, stored = event_log
     under_way: list[Future[None]] = [log.append(events(50, first=50 * number)) for number in range(40)]
     for acknowledgement in under_way:
-        acknowledgement.result(20)
+        acknowledgement.result(60)
     by_key: dict[bytes, list[bytes]] = {}
     for key, value in stored():
         by_key.setdefault(key, []).append(value)
@@ -92,7 +92,7 @@ def test_events_of_one_key_keep_their_order_over_many_appends(event_log: tuple[E
 
 
 def test_appending_nothing_is_done_at_once(event_log: tuple[EventLog, Any]) -> None:
-    assert event_log[0].append([]).result(5) is None
+    assert event_log[0].append([]).result(60) is None
 
 
 def test_a_log_that_answers_is_reachable(event_log: tuple[EventLog, Any]) -> None:
@@ -103,7 +103,7 @@ def test_the_brokers_time_is_known_with_the_first_acknowledgement(topic: KafkaTo
     log = KafkaEventLog.connect(Brokers.at(topic.bootstrap), topic.name)
     try:
         assert log.broker_time() is None
-        log.append(events(3)).result(20)
+        log.append(events(3)).result(60)
         received = log.broker_time()
         (newest,) = {record.timestamp for record in topic.records()[-1:]}
         assert received is not None
@@ -117,20 +117,20 @@ def test_the_quick_way_is_in_use_with_the_pinned_library(topic: KafkaTopic) -> N
     try:
         assert supports(producer), "kafka-python changed inside: look at kafka_record_groups.py"
     finally:
-        producer.close(timeout=5)
+        producer.close(timeout=60)
 
 
 def test_records_written_in_groups_equal_those_that_send_writes(topic: KafkaTopic) -> None:
     sizes = [0, 1, 62, 63, 64, 127, 128, 8_191, 8_192, 60_000]
     sent = [AdmittedEvent("", b"k" * (1 + n % 64), b"v" * size, NOW) for n, size in enumerate(sizes * 20)]
     log = KafkaEventLog.connect(Brokers.at(topic.bootstrap), topic.name)
-    log.append(sent).result(20)
+    log.append(sent).result(60)
     log.close()
     grouped = topic.records()
     producer = KafkaProducer(**producer_settings(Brokers.at(topic.bootstrap), 5_000))
     for event in sent:
         producer.send(topic.name, event.value, event.key)  # the library's own partitioner, the one of Java clients
-    producer.close(timeout=20)
+    producer.close(timeout=60)
     both = topic.records()
 
     def content(records: list[Any]) -> list[tuple[Any, ...]]:
@@ -145,7 +145,7 @@ def test_more_than_fits_one_batch_is_split_over_several(topic: KafkaTopic) -> No
     sent = [AdmittedEvent("", b"one-key", f"{n:06d}".encode() * 10_000, NOW) for n in range(12)]
     assert sum(len(event.value) for event in sent) > 2 * BATCH_BYTES
     log = KafkaEventLog.connect(Brokers.at(topic.bootstrap), topic.name)
-    log.append(sent).result(20)
+    log.append(sent).result(60)
     log.close()
     assert [record.value for record in topic.records()] == [event.value for event in sent]
 
@@ -154,8 +154,8 @@ def test_too_many_events_under_way_are_refused_rather_than_held_in_memory(topic:
     settings = producer_settings(Brokers.at(topic.bootstrap), 5_000)
     log = KafkaEventLog(lambda: KafkaProducer(**settings), topic.name, in_flight_events_max=10)
     with pytest.raises(UnavailableError, match="too many"):
-        log.append(events(11)).result(5)
-    log.append(events(10)).result(20)
+        log.append(events(11)).result(60)
+    log.append(events(10)).result(60)
     assert log.in_flight_events == 0
     log.close()
 
@@ -189,7 +189,7 @@ def test_messages_of_a_trace_have_its_header_and_it_knows_their_places(
     appended = [log.append(events(60)), *(log.append(events(60, first=60), each) for each in traces)]
     appended.append(log.append(events(BATCH_BYTES // 40_000 + 2, size=40_000), traces[0]))
     for acknowledgement in appended:
-        acknowledgement.result(20)
+        acknowledgement.result(60)
     log.close()
     found: dict[str, list[tuple[int, int]]] = {}
     for record in topic.records():

@@ -51,7 +51,7 @@ def one_event_nobody_sent(scene: Scene) -> None:
     _honest(scene)
     event = next(each for each in scene.generator.take(100) if each.event_id)
     producer = KafkaProducer(bootstrap_servers=scene.bootstrap.split(","))
-    producer.send(scene.topic, event.value, event.video_id.encode()).get(timeout=10)
+    producer.send(scene.topic, event.value, event.video_id.encode()).get(timeout=60)
     producer.close()
 
 

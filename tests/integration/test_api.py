@@ -29,7 +29,7 @@ from tests.serving_postgres import publish
 
 PARTITIONS = 12
 LOOKUP = "/v1/views:lookup"
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")

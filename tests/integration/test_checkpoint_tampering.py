@@ -352,7 +352,7 @@ def test_a_checkpoint_waits_for_writers(books: Books) -> None:
             of_this = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             while not books.rows(f"SELECT 1 FROM pg_locks WHERE mode = 'ShareLock' AND NOT granted AND {of_this}"):
                 assert not waiting.done()
-        position_end, _ = waiting.result(timeout=30)
+        position_end, _ = waiting.result(timeout=60)
     writer.close()
     (last,) = books.journal.records(position_end - 1, position_end)
     assert (last.kind, last.key) == ("contract", "3")

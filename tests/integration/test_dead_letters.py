@@ -43,7 +43,7 @@ def environ(
 @pytest.fixture
 def append(kafka_bootstrap: str, topics: tuple[str, str]) -> Iterator[Callable[[bytes], int]]:
     producer = KafkaProducer(bootstrap_servers=kafka_bootstrap)
-    yield lambda value: producer.send(topics[0], key=b"-v", value=value, partition=1).get(timeout=20).offset
+    yield lambda value: producer.send(topics[0], key=b"-v", value=value, partition=1).get(timeout=60).offset
     producer.close()
 
 

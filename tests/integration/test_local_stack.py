@@ -20,7 +20,7 @@ from jobs.local_stack.stack import LocalStack, read_report, temporary_folder
 from jobs.settings.stack_in_use import is_running
 from jobs.settings.state_home import PROJECT
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 @pytest.fixture

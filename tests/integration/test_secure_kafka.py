@@ -67,7 +67,7 @@ def send(environ: Mapping[str, str], count: int = 1) -> None:
     """Append events as the collector does."""
     events = [AdmittedEvent("", f"v{number}".encode(), b"{}", datetime.now(UTC)) for number in range(count)]
     with closing(connect(read_brokers(environ), TOPIC_VIDEO_VIEWS, 15_000)) as log:
-        log.append(events).result(20)
+        log.append(events).result(60)
 
 
 def refusal(environ: Mapping[str, str], needs: Mapping[str, tuple[str, ...]] | None = None) -> str:

@@ -17,7 +17,7 @@ from ingestion.contract.unavailable import UnavailableError
 from speed_layer.errors import OffsetsGoneError, TopicSettingsError
 from speed_layer.kafka_log import KafkaLog, KafkaLogSettings
 
-WITHIN_SECONDS = 30.0
+WITHIN_SECONDS = 60.0
 
 
 def make_topic(bootstrap: str, timestamp_type: str = "LogAppendTime") -> KafkaLogSettings:

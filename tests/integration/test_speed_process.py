@@ -72,7 +72,7 @@ class Running:
         return self.get("/readyz")[0] == 200
 
     def output(self) -> str:
-        return self.child.communicate(timeout=20)[0].decode()
+        return self.child.communicate(timeout=60)[0].decode()
 
     def end(self) -> int:
         self.child.send_signal(signal.SIGTERM)

@@ -100,7 +100,7 @@ def test_every_codec_is_read_by_both_layers_from_small_batches_and_from_batches_
         values = [f"{codec} {index} ".encode() + b"view " * 400 for index in range(size)]
         with closing(producer_of(kafka_bootstrap, codec)) as producer:
             sent.append((b"small", b"{}"))
-            producer.send(topic, key=b"small", value=b"{}", partition=0).get(timeout=30)
+            producer.send(topic, key=b"small", value=b"{}", partition=0).get(timeout=60)
             if codec is None:  # what the broker takes uncompressed is less
                 values = values[:400]
             sending = [producer.send(topic, value=value, partition=0) for value in values]
@@ -197,7 +197,7 @@ def test_records_stamped_by_their_senders_are_refused_wherever_they_stand(
         with closing(KafkaAdminClient(bootstrap_servers=kafka_bootstrap)) as admin:
             change_setting(admin, topic, "message.timestamp.type", kind)
         with closing(KafkaProducer(bootstrap_servers=kafka_bootstrap)) as producer:
-            producer.send(topic, value=kind.encode(), partition=0).get(timeout=30)
+            producer.send(topic, value=kind.encode(), partition=0).get(timeout=60)
     with pytest.raises(TopicSettingsError, match="LogAppendTime"):
         read_fast(kafka_bootstrap, topic, 3)
     with pytest.raises(RefusedError, match="set by their senders"):

@@ -109,7 +109,7 @@ def test_after_a_call_that_answers_by_a_future_means_when_the_future_is_done() -
     assert not received.done(), "nothing is acknowledged yet"
     acknowledged.set_result(None)
     with pytest.raises(UnavailableError):
-        received.result(timeout=1)
+        received.result(timeout=60)
 
 
 def test_a_point_is_named_by_the_method_of_a_port() -> None:

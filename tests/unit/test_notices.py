@@ -91,7 +91,7 @@ def test_no_address_that_is_taken_ends_a_header_or_a_command(seed: int) -> None:
 
 
 def sent(url: str, ca_file: Path | None = None) -> None:
-    with SmtpMail(SmtpServer(url, ca_file), timeout_seconds=5) as smtp:
+    with SmtpMail(SmtpServer(url, ca_file), timeout_seconds=60) as smtp:
         smtp.send(mail_of(FINAL_STATEMENT, sender="payments@views.example", portal_url=None))
 
 

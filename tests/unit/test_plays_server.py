@@ -29,7 +29,7 @@ def test_the_example_signs_for_those_who_signed_in_and_for_its_own_videos(
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def ask(path: str, cookie: str) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
         connection.request("POST", path, headers={"Cookie": cookie})
         answer = connection.getresponse()
         found = answer.status, json.loads(answer.read())

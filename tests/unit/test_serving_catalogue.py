@@ -152,7 +152,7 @@ def test_one_import_runs_at_a_time() -> None:
     class Slow(FakeImports):
         def import_files(self, files: CatalogueFiles, request: RequestKey) -> ImportAnswer:
             begun.set()
-            assert may_end.wait(20)
+            assert may_end.wait(60)
             return super().import_files(files, request)
 
     with ThreadPoolExecutor(1) as executor, ThreadPoolExecutor(1) as sender:
@@ -160,7 +160,7 @@ def test_one_import_runs_at_a_time() -> None:
         with TestClient(app) as client:
             headers = {**FINANCE, "Idempotency-Key": "k"}
             first = sender.submit(client.post, PATH, files=GOOD, headers=headers)
-            assert begun.wait(20)
+            assert begun.wait(60)
             second = client.post(PATH, files=GOOD, headers=headers)
             assert (second.status_code, second.json()["code"], second.json()["part"]) == (503, "import_busy", "process")
             may_end.set()

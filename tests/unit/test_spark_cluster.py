@@ -157,7 +157,7 @@ def test_a_start_ends_when_its_time_is_over(tmp_path: Path, executors: Executors
     def start() -> SparkSession:
         for thread in threading.enumerate():
             if isinstance(thread, threading.Timer):
-                thread.join(10)
+                thread.join(60)
         raise Py4JError("Java is gone")
 
     soon = Executors(tmp_path, executors.python, cores=2, memory="3g", start_seconds=0)

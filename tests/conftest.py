@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -79,18 +79,24 @@ def stack(request: pytest.FixtureRequest) -> Iterator["LocalStack"]:
     """Kafka, Redis, PostgreSQL and HDFS on free ports in a folder of their own; topics and schema are there.
 
     It ends with the session, and with the test process if that is killed; one of several processes shares theirs.
+    No test stops a server of it.
     """
     from jobs.local_stack.stack import LocalStack, temporary_folder  # only here: a unit test need not wait for it
 
     if shared := request.config.getoption("--stack"):
         yield shared_stack(Path(shared))
         return
-    with temporary_folder() as folder, LocalStack.start(folder / "stack") as running:
-        yield running
+    with temporary_folder() as folder, LocalStack.start(folder / "stack"):
+        yield shared_stack(folder / "stack")
+
+
+def of_others(*_words: object, **_settings: object) -> NoReturn:
+    """Refuse: other tests need the server at the same moment, and fail by chance."""
+    raise AssertionError("other tests use this server; stop one that the test has started itself")
 
 
 def shared_stack(folder: Path) -> "LocalStack":
-    """Return the stack in a folder as soon as it is ready."""
+    """Return the stack in a folder as soon as it is ready, without what stops its servers."""
     from jobs.local_stack.stack import LocalStack, read_report
 
     deadline = time.monotonic() + STACK_SECONDS_MAX
@@ -99,6 +105,8 @@ def shared_stack(folder: Path) -> "LocalStack":
         time.sleep(0.1)
     running = LocalStack.attach(folder)
     assert running is not None, f"the stack in {folder} has ended"
+    for name in ("kill", "restart", "stop"):
+        setattr(running, name, of_others)
     return running
 
 

@@ -191,3 +191,9 @@ def test_a_running_stack_can_be_found_by_its_folder(stack: LocalStack, folder: P
     assert found is not None
     assert found.environment == stack.environment
     assert LocalStack.attach(folder) is None
+
+
+def test_no_test_can_stop_a_server_that_the_others_use(stack: LocalStack) -> None:
+    for stops in (lambda: stack.kill("redis"), lambda: stack.restart("redis"), stack.stop):
+        with pytest.raises(AssertionError, match="other tests use this server"):
+            stops()

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
+from ingestion.contract.unavailable import one_line
+from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
 from jobs.settings.declared.listening import TRACE_SHARE, TRACE_URL
 
 if TYPE_CHECKING:
@@ -27,13 +30,20 @@ class TraceSettings:
 
     @contextmanager
     def opened(self, process: str, registry: CollectorRegistry) -> Iterator["Tracing | None"]:
-        """Trace the work of the block; yield None while traces are off."""
+        """Trace the work of the block; yield None while traces are off.
+
+        Raises:
+            CommandError: BAD_INPUT: a variable of the library's own is wrong.
+        """
         if self.url is None:
             yield None
             return
         from jobs.telemetry.tracing import open_tracing  # imported here: it takes 0.3 s, and traces are mostly off
 
-        tracing = open_tracing(self.url, process, registry, share=self.share)
+        try:
+            tracing = open_tracing(self.url, process, registry, share=self.share)
+        except ValueError as error:  # the library's own variables are read by it alone
+            raise CommandError(f"a variable OTEL_… is wrong: {one_line(error)}", ExitCode.BAD_INPUT) from error
         try:
             yield tracing
         finally:

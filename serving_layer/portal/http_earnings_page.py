@@ -10,7 +10,7 @@ from starlette.responses import Response
 from serving_layer.access.access import Scope
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.money.statements import StatementSummary, is_shown
-from serving_layer.money.todays_estimate import CHECKED_DAYS_LEAST
+from serving_layer.money.todays_estimate import CHECKED_DAYS_LEAST, LIVE_VIDEOS_MAX
 from serving_layer.portal.earnings_change import Cause, causes_of_change
 from serving_layer.portal.earnings_records import BalanceRow, PayoutRow
 from serving_layer.portal.http_visit import Portal, Visit, page_route
@@ -107,6 +107,7 @@ async def _earnings(visit: Visit) -> Response:
         estimates=estimates,
         today=today,
         checked_days_least=CHECKED_DAYS_LEAST,
+        live_videos_max=LIVE_VIDEOS_MAX,
         knows_statements=rows is not None,
         last=last_statement(shown),
         money=money,

@@ -90,7 +90,8 @@ def test_today_is_shown_as_an_estimate_with_two_numbers(client: TestClient, port
     [
         ({"version": 0}, "nothing is settled yet", "at least"),
         ({"currency": None}, "no contract covers you", "EUR"),
-        ({"billable_views_at_most": None, "earned_micros_at_most": None}, "live views may be missing", "1.034"),
+        ({"billable_views_at_most": None, "earned_micros_at_most": None},
+         "live views may be missing, or you have more than 1,000 videos", "1.034"),
         ({"checked_days": 3, "billable_views_at_least": 0}, "At least is 0 until 28 days", "410"),
     ],
 )  # fmt: skip

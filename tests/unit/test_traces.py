@@ -20,6 +20,7 @@ from batch_layer.run.run_result import RunResult
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.http_collector import Collector, collector_app
 from jobs.errors import CommandError
+from jobs.exit_codes import ExitCode
 from jobs.http.traced import traced
 from jobs.settings.state_home import PROJECT
 from jobs.telemetry.json_log import JsonLines, in_every_line
@@ -272,6 +273,26 @@ def test_a_wrong_setting_is_one_sentence(name: str, value: str, allowed: str) ->
         TraceSettings.from_environ({name: value})
     assert str(refused.value).startswith(name)
     assert str(refused.value).endswith(f"it must be {allowed}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("OTEL_BSP_SCHEDULE_DELAY", "-5", "schedule_delay_millis must be positive"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "100000", "must be less than or equal to max_queue_size"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be a non-negative integer"),
+    ],
+)
+def test_a_wrong_variable_of_the_library_is_one_sentence_too(
+    name: str, value: str, allowed: str, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    settings = TraceSettings.from_environ({"VIEWLEDGER_TRACE_URL": "http://127.0.0.1:1"})
+    with pytest.raises(CommandError, match=allowed) as refused, settings.opened("test", registry):
+        pass
+    assert "a variable OTEL_… is wrong" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert refused.value.code is ExitCode.BAD_INPUT
 
 
 def test_while_traces_are_off_nothing_loads_their_library() -> None:

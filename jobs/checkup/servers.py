@@ -209,10 +209,10 @@ def hdfs_rows(environ: Mapping[str, str]) -> list[CheckRow]:
 
 
 def sql_rows(environ: Mapping[str, str]) -> list[CheckRow]:
-    """Check the server for analysts, if it runs; it is optional."""
+    """Check the server that analysts and look-ups of single events use, if it runs; it is optional."""
     port = ICEBERG_PORT.read(environ)
     if not is_open(port):
-        return [ok("sql", "does not run; ./viewledger run sql starts it for analysts")]
+        return [ok("sql", "does not run; ./viewledger run sql starts it for analysts and for looking up events")]
     body = http_get(f"http://127.0.0.1:{port}/versions")
     if body is None:
         return [bad("sql", f"{port} is open and does not list the versions", "check PostgreSQL, then read its log")]

@@ -92,6 +92,7 @@ def report(demo: Demo, rows: Sequence[ComparedRow], *, seconds: float, kept: boo
         print(f"  ./viewledger token --role creator --payee {demo.sample_payee}")
         for role in ("finance", "operator", "auditor", "reviewer"):
             print(f"  ./viewledger token --role {role}")
+        print("Looking up single events needs the SQL server, which ./viewledger run sql starts in another terminal.")
         print("Analysts need no token: docs/operate/analysts.md shows SQL on the tables and the reporting schema.")
         print("The stack stays up; ./viewledger down stops it.")
     else:

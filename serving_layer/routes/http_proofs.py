@@ -178,7 +178,8 @@ async def _asked(proofs: Proofs, call: Callable[..., Answer], *arguments: object
             raise books_unavailable() from error
         raise refused(
             "proofs_unavailable",
-            "the batch tables do not answer, so events cannot be looked up now; try again shortly",
+            "the batch tables do not answer, so events cannot be looked up now; try again shortly, and if that does "
+            "not help, ask the operator whether the SQL server runs, which reads them",
             {"Retry-After": "5"},
         ) from error
 

@@ -556,7 +556,9 @@ def test_an_event_is_answered_in_words_and_a_strangers_event_not_at_all(client: 
         sign_in(client, who)
         assert words in client.get(f"/portal/events?event_id={EVENT.upper()}").text
     ports.away = {Part.SQL}
-    assert "The batch tables do not answer" in client.get(f"/portal/events?event_id={EVENT}").text
+    page = client.get(f"/portal/events?event_id={EVENT}").text
+    assert "The batch tables do not answer" in page
+    assert "if that does not help, ask the operator whether the SQL server runs, which reads them." in page
 
 
 def test_events_of_a_statement_are_a_page_and_no_stump_while_the_tables_are_away(

@@ -448,7 +448,11 @@ class FakePorts:
         return [*counted, PartitionRow(10, 30_000, 240.0, "behind"), PartitionRow(11, None, None, "behind")]
 
     def health(self) -> Sequence[PartHealth]:
-        return [PartHealth("PostgreSQL", True, "version 15.18"), PartHealth("Kafka", False, "no broker answers")]
+        return [
+            PartHealth("Kafka", "fails", "no broker answers"),
+            PartHealth("batch", "warning", "the last run was 3 days ago"),
+            PartHealth("PostgreSQL", "well", "version 15.18"),
+        ]
 
 
 class FakeProofs:

@@ -8,7 +8,7 @@ from batch_layer.errors import BatchError
 from ingestion.contract.dead_letter import DeadLetter
 from ingestion.contract.printable import escaped
 from ingestion.contract.unavailable import Part, UnavailableError
-from jobs.checkup.checks import CheckVerdict
+from jobs.checkup.checks import CheckRow, CheckVerdict
 from jobs.checkup.kafka_access import check_answer
 from jobs.checkup.pipeline import partition_progress, pipeline_rows
 from jobs.checkup.servers import server_rows
@@ -83,9 +83,17 @@ class OperatorServices:
 
     def health(self) -> Sequence[PartHealth]:
         """See the port."""
-        return [
-            PartHealth(
-                row.subject, row.verdict is not CheckVerdict.BAD, " → ".join(filter(None, (row.found, row.remedy)))
-            )
-            for row in server_rows(self._environ) + pipeline_rows(self._environ)
-        ]
+        return healths(server_rows(self._environ) + pipeline_rows(self._environ))
+
+
+_STATES = {CheckVerdict.BAD: "fails", CheckVerdict.WARN: "warning", CheckVerdict.OK: "well"}
+"""Verdict of a check → state of a part, the worst first."""
+
+
+def healths(rows: Sequence[CheckRow]) -> list[PartHealth]:
+    """Return the rows of `doctor` as the page shows them: the worst first, otherwise in the order of the checks."""
+    worst_first = sorted(rows, key=lambda row: list(_STATES).index(row.verdict))
+    return [
+        PartHealth(row.subject, _STATES[row.verdict], " → ".join(filter(None, (row.found, row.remedy))))
+        for row in worst_first
+    ]

@@ -16,7 +16,7 @@ _TONES = {
     "gate_failed": BAD, "failed": BAD, "rejected": BAD, "expired": BAD, "excluded": BAD, "behind": BAD,
     "ready": GOOD, "waits": WARN, "blocks": BAD, "unknown": WARN, "settled": GOOD, "instructed": WARN,
     "returned": BAD, "confirmed": BAD, "answered": GOOD, "written": WARN, "made": WARN, "finalised, due": GOOD,
-    "finalised, in suspense": GOOD, "finalised, nothing due": GOOD,
+    "finalised, in suspense": GOOD, "finalised, nothing due": GOOD, "well": GOOD, "warning": WARN, "fails": BAD,
 }  # fmt: skip
 
 

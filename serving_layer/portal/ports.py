@@ -227,4 +227,4 @@ class OperatorReads(Protocol):
         """Return how far each partition is counted; raise UnavailableError without Kafka, Redis or PostgreSQL."""
 
     def health(self) -> Sequence[PartHealth]:
-        """Check whether each part answers, all within a few seconds."""
+        """Check whether each part answers, all within a few seconds; return those that fail first, then warnings."""

@@ -259,5 +259,6 @@ class PartHealth:
     """The health of one part."""
 
     name: str
-    is_well: bool
+    state: str
+    """`well`; `warning`: it works, but not as it should, or could not be checked; or `fails`."""
     sentence: str

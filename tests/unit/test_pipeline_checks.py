@@ -5,9 +5,11 @@ from threading import Barrier
 
 import pytest
 
-from jobs.checkup.checks import CheckRow, CheckVerdict, ok
+from jobs.checkup.checks import CheckRow, CheckVerdict, bad, ok, warn
 from jobs.checkup.pipeline import PartitionProgress, speed_row, speed_rows
 from jobs.checkup.servers import broker_clock_rows, kafka_rows, log_rows, rows_of
+from jobs.wiring.portal_operator import healths
+from serving_layer.portal.records import PartHealth
 
 CURRENT = PartitionProgress(0, 0, 0.4)
 
@@ -34,6 +36,16 @@ def test_a_partition_that_nobody_counts_is_bad_whatever_the_others_do(partition:
     assert row.verdict is CheckVerdict.BAD
     assert words in row.found
     assert "./viewledger restart speed" in row.remedy
+
+
+def test_the_page_shows_what_fails_first_and_no_warning_as_well() -> None:
+    rows = [ok("redis", "answers"), warn("batch", "no run for 3 days", "run it"), bad("kafka", "away", "start it")]
+    assert healths([*rows, warn("speed", "behind", "wait")]) == [
+        PartHealth("kafka", "fails", "away → start it"),
+        PartHealth("batch", "warning", "no run for 3 days → run it"),
+        PartHealth("speed", "warning", "behind → wait"),
+        PartHealth("redis", "well", "answers"),
+    ]
 
 
 def test_the_partition_of_which_least_is_known_is_named() -> None:

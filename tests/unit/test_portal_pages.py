@@ -551,6 +551,12 @@ def test_without_redis_the_settled_counts_are_shown_and_said_to_be_incomplete(
     assert "does not answer" not in client.get("/portal/dashboard").text, "it answers, and is counting again"
 
 
+def test_health_tells_warnings_from_what_is_well(client: TestClient) -> None:
+    sign_in(client, "olga")
+    badges = re.findall(r'class="badge (\w+)">(\w+)<', client.get("/portal/operator").text.partition("<h2>Parts")[2])
+    assert badges == [("bad", "fails"), ("warn", "warning"), ("good", "well")]
+
+
 def test_an_event_is_answered_in_words_and_a_strangers_event_not_at_all(client: TestClient, ports: FakePorts) -> None:
     for who, words in (("ann", "shorter than the minimum"), ("bob", "No event with this id")):
         sign_in(client, who)

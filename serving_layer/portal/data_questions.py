@@ -6,6 +6,8 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 RANKED_MAX = 10
+SPLITS = 2
+"""Views are split by country and by device."""
 
 
 class CalendarSpan(StrEnum):
@@ -42,7 +44,12 @@ class AskedSpan:
     @property
     def is_filtered(self) -> bool:
         """Return whether anything is left out."""
-        return bool(self.country or self.device or self.channel)
+        return bool(self.split_filters or self.channel)
+
+    @property
+    def split_filters(self) -> Mapping[str, str]:
+        """Return the filters among country and device that are set."""
+        return {name: value for name, value in (("country", self.country), ("device", self.device)) if value}
 
 
 _BY_DAY = """\
@@ -70,6 +77,20 @@ _SECONDS = """\
 d.watched_seconds, round(d.watched_seconds::numeric / nullif(d.views, 0), 3) AS average_view_duration,
        b.watched_seconds AS watched_seconds_before"""
 """Null: the day has no view, or its seconds are not summed."""
+
+_FILTERED_CHANNELS = """\
+WITH sums AS (
+    SELECT payee_id, coalesce(sum(views) FILTER (WHERE event_day >= DATE '{start_on}'), 0)::bigint AS views,
+           coalesce(sum(billable_views) FILTER (WHERE event_day >= DATE '{start_on}'), 0)::bigint AS billable_views,
+           sum(CASE WHEN event_day >= DATE '{start_on}' THEN views ELSE -views END)::bigint AS rise
+    FROM {source}
+    GROUP BY payee_id
+)
+SELECT payee_id, name, s.views, s.billable_views, s.rise
+FROM (SELECT * FROM sums WHERE {by} > 0 ORDER BY {by} DESC, payee_id LIMIT {most}) AS s
+LEFT JOIN (SELECT payee_id, name FROM reporting.channel_spans WHERE {span}) AS n USING (payee_id)
+ORDER BY s.{by} DESC, payee_id"""
+"""The sums of the span, and how many views more than in the span before."""
 
 _SHARES = """\
 SELECT event_day, counted, invalid, round(100.0 * invalid / nullif(counted + invalid, 0), 2) AS invalid_percent,
@@ -135,16 +156,30 @@ def _days(asked: AskedSpan) -> str:
 
 def _source(asked: AskedSpan, by: str = "") -> str:
     """Return the view and its conditions; `by`: what the rows are told apart by, whose filter is left out."""
-    wanted = {"country": asked.country, "device": asked.device}
-    filters = {name: value for name, value in wanted.items() if value and name != by}
-    conditions = "".join(f" AND {name} = {quoted(value)}" for name, value in filters.items())
+    filters = {name: value for name, value in asked.split_filters.items() if name != by}
     split = [*filters, by] if by else list(filters)
-    if len(split) < len(wanted):
+    if len(split) < SPLITS:
         of_kind = f" AND payee_id = {quoted(asked.channel)} AND split_by = '{split[0] if split else 'day'}'"
-        return f"reporting.day_sums\nWHERE {_days(asked)}{of_kind}{conditions}"
-    of_channel = f" AND payee_id = {quoted(asked.channel)}" if asked.channel else ""
+        return f"reporting.day_sums\nWHERE {_days(asked)}{of_kind}{_equal(filters)}"
     view = "reporting.channel_days" if asked.channel else "reporting.days"
-    return f"{view}\nWHERE {_days(asked)}{of_channel}{conditions}"
+    return f"{view}\nWHERE {_days(asked)}{_of_channel(asked)}{_equal(filters)}"
+
+
+def _channel_source(asked: AskedSpan) -> str:
+    """Return the view of channels and its conditions."""
+    filters = asked.split_filters
+    conditions = f"WHERE {_days(asked)}{_of_channel(asked)}{_equal(filters)}"
+    if len(filters) == SPLITS:
+        return f"reporting.channel_days\n    {conditions}"
+    return f"reporting.day_sums\n    {conditions} AND payee_id <> '' AND split_by = '{next(iter(filters), 'day')}'"
+
+
+def _equal(filters: Mapping[str, str]) -> str:
+    return "".join(f" AND {name} = {quoted(value)}" for name, value in filters.items())
+
+
+def _of_channel(asked: AskedSpan) -> str:
+    return f" AND payee_id = {quoted(asked.channel)}" if asked.channel else ""
 
 
 def _by_day(asked: AskedSpan, columns: str) -> str:
@@ -162,10 +197,14 @@ def _groups(asked: AskedSpan, by: str) -> str:
 
 
 def _ranking(asked: AskedSpan, kind: str, by: str) -> str:
-    name = "video_id, title" if kind == "video" else "payee_id, name"
-    only_risen = " AND rise > 0" if by == "rise" else " AND views > 0"
-    return (
-        f"SELECT {name}, views, billable_views, rise\nFROM reporting.{kind}_spans\n"
-        f"WHERE span = '{asked.span}' AND start_on = DATE '{asked.start_on}'{only_risen}\n"
-        f"ORDER BY {by} DESC, {name.partition(',')[0]}\nLIMIT {RANKED_MAX}"
+    """Rank by what is kept for whole spans; channels with filters by the sums of what these let through."""
+    subject, name = ("video_id", "title") if kind == "video" else ("payee_id", "name")
+    span = f"span = '{asked.span}' AND start_on = DATE '{asked.start_on}'"
+    if kind == "video" or not asked.is_filtered:
+        return (
+            f"SELECT {subject}, {name}, views, billable_views, rise\nFROM reporting.{kind}_spans\n"
+            f"WHERE {span} AND {by} > 0\nORDER BY {by} DESC, {subject}\nLIMIT {RANKED_MAX}"
+        )
+    return _FILTERED_CHANNELS.format(
+        by=by, span=span, source=_channel_source(asked), start_on=asked.start_on, most=RANKED_MAX
     )

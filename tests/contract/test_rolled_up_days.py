@@ -154,7 +154,12 @@ def assert_answers(url: str, changes: list[DayChange]) -> None:
                     (name, *after.get(name, none)[:2], both[name][0] - after.get(name, none)[0]) for name in both
                 ]
                 assert list(found.rows[question]) == sorted(expected, key=lambda row: (-row[1], row[0])), asked
+            if asked.is_filtered:
+                for question, place in (("top_channels", 0), ("rising_channels", 2)):
+                    assert list(found.rows[question]) == expected_channels(asked, days, place), asked
             for question, kind, ranked_by in (("top_videos", "video", "views"), ("rising_channels", "channel", "rise")):
+                if asked.is_filtered and kind == "channel":
+                    continue
                 ranked = {
                     subject: sums["views"] - (ranked_by == "rise") * spans.get(
                         (span, before(span, start_on), of_kind, subject), Counter())["views"]
@@ -191,6 +196,27 @@ def expected_watch_time(asked: AskedSpan, by_day: Mapping[date, list[int]]) -> l
         )
         found.append((day, seconds, average, by_day[then][2] if then < asked.start_on and then in by_day else None))
     return found
+
+
+def expected_channels(
+    asked: AskedSpan, days: Mapping[tuple[str, date, str, str], list[int]], ranked_by: int
+) -> list[tuple[Any, ...]]:
+    """Each channel that the filters let through, with its views, billable views and rise, best first."""
+    found: dict[str, list[int]] = {}
+    for (payee_id, day, country, device), (views, billable, _) in days.items():
+        is_now, is_before = asked.start_on <= day < asked.end_on, asked.before_on <= day < asked.start_on
+        is_let_through = (
+            payee_id
+            and asked.channel in ("", payee_id)
+            and asked.country in ("", country)
+            and asked.device in ("", device)
+        )
+        if is_let_through and (is_now or is_before):
+            sums = found.setdefault(payee_id, [0, 0, 0])
+            for place, amount in enumerate((views * is_now, billable * is_now, views if is_now else -views)):
+                sums[place] += amount
+    best = sorted(found.items(), key=lambda each: (-each[1][ranked_by], each[0]))
+    return [(payee_id, f"Channel {payee_id}", *sums) for payee_id, sums in best if sums[ranked_by] > 0]
 
 
 def days_in_pairs(asked: AskedSpan, by_day: Mapping[date, list[int]]) -> list[tuple[date, date]]:

@@ -261,8 +261,11 @@ def test_an_analyst_looks_at_a_month_and_takes_its_sql_and_file_along(page: Page
     page.get_by_label("Span").select_option("week")
     page.get_by_label("Country").select_option("DE")
     page.get_by_role("button", name="Show").click()
-    expect(page.get_by_text("rankings are kept of the whole platform").first).to_be_visible()
+    expect(page.get_by_text("rankings of videos are kept of the whole platform").first).to_be_visible()
     looked_at(page, "data-week", "Data: Week of 2026-10-26")
+    page.get_by_role("region", name="Most viewed channels").get_by_role("link", name="Ann's <b>walks</b>").click()
+    expect(page.get_by_label("Channel (id of the payee)")).to_have_value("ann")
+    expect(page.get_by_label("Country")).to_have_value("DE")
 
 
 def test_somebody_looks_at_a_group_of_traffic_and_decides(page: Page) -> None:

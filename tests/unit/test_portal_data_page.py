@@ -68,10 +68,17 @@ def test_a_title_does_not_become_a_formula_in_a_file(client: TestClient) -> None
 
 
 def test_what_is_not_filtered_is_named_beside_a_filter(client: TestClient) -> None:
-    assert "rankings are kept of the whole platform" not in client.get("/portal/data").text
+    assert "rankings of videos are kept of the whole platform" not in client.get("/portal/data").text
     shown = text(client.get("/portal/data?device=tv").text)
-    assert shown.count("rankings are kept of the whole platform") == 4
+    assert shown.count("rankings of videos are kept of the whole platform") == 2
     assert "the tally of a day is not split by them" in shown
+
+
+def test_a_channel_in_a_ranking_leads_to_its_own_page_with_the_other_filters(client: TestClient) -> None:
+    page = client.get("/portal/data?span=week&on=2026-11-18&country=DE&device=tv&channel=bob").text
+    assert (
+        page.count('href="/portal/data?span=week&amp;on=2026-11-16&amp;country=DE&amp;device=tv&amp;channel=ann"') == 2
+    )
 
 
 def test_nothing_says_what_will_appear_and_when(client: TestClient, ports: FakePorts) -> None:
@@ -79,7 +86,11 @@ def test_nothing_says_what_will_appear_and_when(client: TestClient, ports: FakeP
     shown = text(client.get("/portal/data").text)
     assert "No view of these days is settled. Views appear here with the batch run that counts them." in shown
     assert "The shares appear here with the first version that this release publishes" in shown
-    assert "with these filters" in text(client.get("/portal/data?country=DE").text)
+    assert "None has more views than in the month before. They appear here with the batch run" in shown
+    filtered = text(client.get("/portal/data?country=DE").text)
+    assert "No view of these days is settled with these filters." in filtered
+    assert filtered.count("Nothing is settled in these days with these filters. They appear") == 1
+    assert filtered.count("None has more views than in the month before with these filters. They appear") == 1
 
 
 def test_views_that_no_night_has_listed_are_unknown(client: TestClient) -> None:
@@ -91,7 +102,9 @@ def test_views_that_no_night_has_listed_are_unknown(client: TestClient) -> None:
 
 def test_days_that_are_over_promise_no_views(client: TestClient, ports: FakePorts) -> None:
     ports.data.is_empty = True
-    assert "No view of these days was counted." in text(client.get("/portal/data?on=2026-09-20").text)
+    over = text(client.get("/portal/data?on=2026-09-20").text)
+    assert "No view of these days was counted." in over
+    assert "with the batch run that counts them" not in over
     assert "with the batch run that counts them" in text(client.get("/portal/data?on=2027-05-20").text)
 
 

@@ -24,11 +24,14 @@ def before(day: date) -> date:
 
 DAYS = [date(2026, 11, 1) + timedelta(days=number) for number in range(LAST.day)]
 _VIDEOS = [
-    ("-walk_01", "A walk <b>by the sea</b>", 310_400, 260_000, 12_300),
-    ("-walk_02", "=1+1 street food", 190_000, 155_000, 64_000),
-    ("-walk_03", None, 90_000, 70_000, -4_000),
+    ("-walk_01", "A walk <b>by the sea</b>", 310_400, 260_000, 12_300, Decimal("95.250")),
+    ("-walk_02", "=1+1 street food", 190_000, 155_000, 64_000, Decimal("3725.000")),
+    ("-walk_03", None, 90_000, 70_000, -4_000, None),
 ]
-_CHANNELS = [("ann", "Ann's <b>walks</b>", 800_000, 640_000, 70_100), ("bob", "", 440_000, 300_000, -9_000)]
+_CHANNELS = [
+    ("ann", "Ann's <b>walks</b>", 800_000, 640_000, 70_100, Decimal("88.000")),
+    ("bob", "", 440_000, 300_000, -9_000, None),
+]
 ANSWERS: Mapping[str, list[tuple[Any, ...]]] = {
     "days": [
         (day, views_on(day), views_on(day) * 4 // 5, views_on(before(day)), views_on(before(day)) * 4 // 5)
@@ -44,8 +47,15 @@ ANSWERS: Mapping[str, list[tuple[Any, ...]]] = {
         else (day, views_on(day), views_on(day) // 25, Decimal("3.85"), None, None)
         for day in DAYS
     ],
-    "countries": [("DE", 700_000, 560_000, 610_000), ("US", 410_000, 300_000, 450_000), ("ZZ", 9_000, 0, 0)],
-    "devices": [("mobile", 900_000, 700_000, 810_000), ("tv", 219_000, 160_000, 250_000)],
+    "countries": [
+        ("DE", 700_000, 560_000, 610_000, Decimal("91.000")),
+        ("US", 410_000, 300_000, 450_000, Decimal("102.500")),
+        ("ZZ", 9_000, 0, 0, None),
+    ],
+    "devices": [
+        ("mobile", 900_000, 700_000, 810_000, Decimal("44.000")),
+        ("tv", 219_000, 160_000, 250_000, Decimal("1204.000")),
+    ],
     "top_videos": _VIDEOS,
     "rising_videos": [_VIDEOS[1], _VIDEOS[0]],
     "top_channels": _CHANNELS,

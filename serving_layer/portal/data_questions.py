@@ -82,11 +82,13 @@ _FILTERED_CHANNELS = """\
 WITH sums AS (
     SELECT payee_id, coalesce(sum(views) FILTER (WHERE event_day >= DATE '{start_on}'), 0)::bigint AS views,
            coalesce(sum(billable_views) FILTER (WHERE event_day >= DATE '{start_on}'), 0)::bigint AS billable_views,
+           sum(watched_seconds) FILTER (WHERE event_day >= DATE '{start_on}') AS watched_seconds,
            sum(CASE WHEN event_day >= DATE '{start_on}' THEN views ELSE -views END)::bigint AS rise
     FROM {source}
     GROUP BY payee_id
 )
-SELECT payee_id, name, s.views, s.billable_views, s.rise
+SELECT payee_id, name, s.views, s.billable_views, s.rise,
+       round(s.watched_seconds / nullif(s.views, 0), 3) AS average_view_duration
 FROM (SELECT * FROM sums WHERE {by} > 0 ORDER BY {by} DESC, payee_id LIMIT {most}) AS s
 LEFT JOIN (SELECT payee_id, name FROM reporting.channel_spans WHERE {span}) AS n USING (payee_id)
 ORDER BY s.{by} DESC, payee_id"""
@@ -132,14 +134,19 @@ def named_views(asked: AskedSpan) -> Mapping[str, str]:
     }
 
 
+_AVERAGE = "average_view_duration"
 COLUMNS = {
     "days": ("event_day", "views", "billable_views", "views_before", "billable_views_before"),
     "watch_time": ("event_day", "watched_seconds", "average_view_duration", "watched_seconds_before"),
     "shares": ("event_day", "counted", "invalid", "invalid_percent", "under_review", "under_review_percent"),
-    "countries": ("country", "views", "billable_views", "views_before"),
-    "devices": ("device", "views", "billable_views", "views_before"),
-    **dict.fromkeys(("top_videos", "rising_videos"), ("video_id", "title", "views", "billable_views", "rise")),
-    **dict.fromkeys(("top_channels", "rising_channels"), ("payee_id", "name", "views", "billable_views", "rise")),
+    "countries": ("country", "views", "billable_views", "views_before", _AVERAGE),
+    "devices": ("device", "views", "billable_views", "views_before", _AVERAGE),
+    **dict.fromkeys(
+        ("top_videos", "rising_videos"), ("video_id", "title", "views", "billable_views", "rise", _AVERAGE)
+    ),
+    **dict.fromkeys(
+        ("top_channels", "rising_channels"), ("payee_id", "name", "views", "billable_views", "rise", _AVERAGE)
+    ),
 }
 """Question → the columns of its answer."""
 
@@ -191,7 +198,9 @@ def _groups(asked: AskedSpan, by: str) -> str:
     return (
         f"SELECT {by}, coalesce(sum(views) FILTER (WHERE {now}), 0)::bigint AS views,\n"
         f"       coalesce(sum(billable_views) FILTER (WHERE {now}), 0)::bigint AS billable_views,\n"
-        f"       coalesce(sum(views) FILTER (WHERE {before}), 0)::bigint AS views_before\n"
+        f"       coalesce(sum(views) FILTER (WHERE {before}), 0)::bigint AS views_before,\n"
+        f"       round(sum(watched_seconds) FILTER (WHERE {now})\n"
+        f"             / nullif(sum(views) FILTER (WHERE {now}), 0), 3) AS {_AVERAGE}\n"
         f"FROM {_source(asked, by)}\nGROUP BY {by}\nORDER BY views DESC, {by}"
     )
 
@@ -202,7 +211,8 @@ def _ranking(asked: AskedSpan, kind: str, by: str) -> str:
     span = f"span = '{asked.span}' AND start_on = DATE '{asked.start_on}'"
     if kind == "video" or not asked.is_filtered:
         return (
-            f"SELECT {subject}, {name}, views, billable_views, rise\nFROM reporting.{kind}_spans\n"
+            f"SELECT {subject}, {name}, views, billable_views, rise,\n"
+            f"       round(watched_seconds::numeric / nullif(views, 0), 3) AS {_AVERAGE}\nFROM reporting.{kind}_spans\n"
             f"WHERE {span} AND {by} > 0\nORDER BY {by} DESC, {subject}\nLIMIT {RANKED_MAX}"
         )
     return _FILTERED_CHANNELS.format(

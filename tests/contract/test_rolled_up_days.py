@@ -151,7 +151,8 @@ def assert_answers(url: str, changes: list[DayChange]) -> None:
                 after, both = by(now), by(cells)
                 none = [0, 0, 0]
                 expected = [
-                    (name, *after.get(name, none)[:2], both[name][0] - after.get(name, none)[0]) for name in both
+                    (name, *sums[:2], both[name][0] - sums[0], average(*sums[::2]))
+                    for name, sums in ((name, after.get(name, none)) for name in both)
                 ]
                 assert list(found.rows[question]) == sorted(expected, key=lambda row: (-row[1], row[0])), asked
             if asked.is_filtered:
@@ -168,6 +169,9 @@ def assert_answers(url: str, changes: list[DayChange]) -> None:
                 }  # fmt: skip
                 best = sorted((-amount, subject) for subject, amount in ranked.items() if amount > 0)
                 assert [row[0] for row in found.rows[question]] == [subject for _, subject in best]
+                for subject, _, views, *_, seconds_a_view in found.rows[question]:
+                    sums = spans[asked.span, asked.start_on, kind, subject]
+                    assert (views, seconds_a_view) == (sums["views"], average(sums["views"], sums["seconds"]))
             with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
                 cursor.execute("SET ROLE viewledger_reporting")
                 for name, sql in questions(asked).items():
@@ -189,34 +193,40 @@ def expected_watch_time(asked: AskedSpan, by_day: Mapping[date, list[int]]) -> l
     found = []
     for day, then in days_in_pairs(asked, by_day):
         views, _, seconds = by_day.get(day, (0, 0, None))
-        average = (
-            (Decimal(seconds) / views).quantize(Decimal("0.001"), ROUND_HALF_UP)
-            if views and seconds is not None
-            else None
-        )
-        found.append((day, seconds, average, by_day[then][2] if then < asked.start_on and then in by_day else None))
+        earlier = by_day[then][2] if then < asked.start_on and then in by_day else None
+        found.append((day, seconds, average(views, seconds), earlier))
     return found
+
+
+def lets_through(asked: AskedSpan, country: str, device: str) -> bool:
+    return asked.country in ("", country) and asked.device in ("", device)
+
+
+def average(views: int, seconds: int | None) -> Decimal | None:
+    """Seconds watched in a view."""
+    if not views or seconds is None:
+        return None
+    return (Decimal(seconds) / views).quantize(Decimal("0.001"), ROUND_HALF_UP)
 
 
 def expected_channels(
     asked: AskedSpan, days: Mapping[tuple[str, date, str, str], list[int]], ranked_by: int
 ) -> list[tuple[Any, ...]]:
-    """Each channel that the filters let through, with its views, billable views and rise, best first."""
+    """Each channel that the filters let through, with its views, billable views, rise and average view, best first."""
     found: dict[str, list[int]] = {}
-    for (payee_id, day, country, device), (views, billable, _) in days.items():
-        is_now, is_before = asked.start_on <= day < asked.end_on, asked.before_on <= day < asked.start_on
-        is_let_through = (
-            payee_id
-            and asked.channel in ("", payee_id)
-            and asked.country in ("", country)
-            and asked.device in ("", device)
-        )
-        if is_let_through and (is_now or is_before):
-            sums = found.setdefault(payee_id, [0, 0, 0])
-            for place, amount in enumerate((views * is_now, billable * is_now, views if is_now else -views)):
+    for (payee_id, day, country, device), (views, billable, seconds) in days.items():
+        is_of_channel, is_now = payee_id and asked.channel in ("", payee_id), day >= asked.start_on
+        if is_of_channel and asked.before_on <= day < asked.end_on and lets_through(asked, country, device):
+            sums = found.setdefault(payee_id, [0, 0, 0, 0])
+            changes = (views * is_now, billable * is_now, views if is_now else -views, seconds * is_now)
+            for place, amount in enumerate(changes):
                 sums[place] += amount
     best = sorted(found.items(), key=lambda each: (-each[1][ranked_by], each[0]))
-    return [(payee_id, f"Channel {payee_id}", *sums) for payee_id, sums in best if sums[ranked_by] > 0]
+    return [
+        (payee_id, f"Channel {payee_id}", *sums[:3], average(sums[0], sums[3]))
+        for payee_id, sums in best
+        if sums[ranked_by] > 0
+    ]
 
 
 def days_in_pairs(asked: AskedSpan, by_day: Mapping[date, list[int]]) -> list[tuple[date, date]]:
@@ -231,7 +241,7 @@ def sums_by(
     """Sums by a key of day, country and device, of what the filters let through."""
     found: dict[Any, list[int]] = {}
     for (_, day, country, device), sums in cells.items():
-        if asked.country in ("", country) and asked.device in ("", device):
+        if lets_through(asked, country, device):
             so_far = found.setdefault(key_of(day, country, device), [0, 0, 0])
             so_far[:] = [old + new for old, new in zip(so_far, sums, strict=True)]
     return found

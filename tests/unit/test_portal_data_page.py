@@ -81,6 +81,15 @@ def test_a_channel_in_a_ranking_leads_to_its_own_page_with_the_other_filters(cli
     )
 
 
+def test_groups_and_rankings_say_how_long_an_average_view_lasts(client: TestClient) -> None:
+    shown = text(client.get("/portal/data").text)
+    assert "DE 700,000 560,000 +90,000 +14.8 % 1:31" in shown
+    assert "=1+1 street food -walk_02 190,000 155,000 +64,000 1:02:05" in shown
+    assert "-walk_03 90,000 70,000 −4,000 –" in shown, "a video whose seconds are not summed"
+    (first, *_) = csv.DictReader(io.StringIO(client.get("/portal/data/top_channels.csv").text))
+    assert (first["payee_id"], first["average_view_duration"]) == ("ann", "88.000")
+
+
 def test_nothing_says_what_will_appear_and_when(client: TestClient, ports: FakePorts) -> None:
     ports.data.is_empty = True
     shown = text(client.get("/portal/data").text)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -12,7 +12,8 @@ from pyspark.sql import functions as F
 from batch_layer.archive.archive_files import CHANGED, Hours, by_place, file_sentence
 from batch_layer.archive.removals import Removals
 from batch_layer.lake.iceberg_tables import IcebergTables
-from batch_layer.lake.spark_stored import with_measures
+from batch_layer.lake.spark_kept import Kept, in_tasks, kept, kept_together
+from batch_layer.lake.spark_stored import days_of, with_measures
 from batch_layer.lake.tables import RAW_EVENTS, TALLY, UNIQUE_VIEWERS, VIEWS_BY_VIDEO, VIEWS_BY_VIDEO_DAY
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.reconciliation import SERVED, Days, VersionChange, gain_differences
@@ -55,41 +56,46 @@ class SparkChangeComparison:
         after, until = change.after, change.version.version
         tables = _Change(self._spark, change, {})
         with naming(self._spark, change.version):
-            served_days = self._served.days_between(after, until).persist()
-            served_invalid = self._served.invalid_between(after, until).persist()
-            served_viewers = self._served.viewers_between(after, until).persist()
-            with_days = (served_days, served_invalid, served_viewers)
-            changed = reduce(DataFrame.union, [each.select("event_day") for each in with_days])
-            changed_on = {row.event_day for row in changed.distinct().collect()}
-            days = tuple(sorted({*changed_on, *self._store.judged_days(after, until)}))
-            by_day = tables.gained(VIEWS_BY_VIDEO_DAY, days, ("video_id", "event_day"), COUNTS).persist()
-            _, of_days = compared_videos({VIEWS_BY_VIDEO_DAY: by_day, SERVED: served_days}, by_day=True)
-            served = self._served.counts_between(after, until).persist()
-            tally = tables.gained(TALLY, days, ("event_day", "verdict", "reason"), ("event_count",))
-            of_days += compared_invalid(tally, served_invalid)
-            of_days += compared_viewers(
-                tables.gained(UNIQUE_VIEWERS, days, ("video_id", "event_day"), ("unique_viewers",)), served_viewers
+            served = kept_together(
+                {
+                    "counts": self._served.counts_between(after, until),
+                    "days": self._served.days_between(after, until),
+                    "invalid": self._served.invalid_between(after, until),
+                    "viewers": self._served.viewers_between(after, until),
+                }
             )
+            days = tuple(sorted({*_changed_on(served), *self._store.judged_days(after, until)}))
+            by_day = kept(tables.gained(VIEWS_BY_VIDEO_DAY, days, ("video_id", "event_day"), COUNTS)).rows
+            _, of_days = compared_videos({VIEWS_BY_VIDEO_DAY: by_day, SERVED: served["days"].rows}, by_day=True)
+            tally = tables.gained(TALLY, days, ("event_day", "verdict", "reason"), ("event_count",))
+            of_days += compared_invalid(tally, served["invalid"].rows)
+            viewers = tables.gained(UNIQUE_VIEWERS, days, ("video_id", "event_day"), ("unique_viewers",))
+            of_days += compared_viewers(viewers, served["viewers"].rows)
             gained = by_day.groupBy("video_id").agg(*[F.sum(name).alias(name) for name in COUNTS])
             of_gained = gained.where(" OR ".join(f"{name} <> 0" for name in COUNTS)).select("video_id")
-            video_ids = of_gained.union(served.select("video_id")).distinct()
+            counts = served["counts"]
+            video_ids = kept(of_gained.union(counts.rows.select("video_id")).distinct())
             now, before = (
                 _of(with_measures(tables.at(VIEWS_BY_VIDEO, version), COUNTS).select("video_id", *COUNTS), video_ids)
                 for version in (change.version, change.former)
             )
-            totals = {VIEWS_BY_VIDEO_DAY: before.unionByName(gained), VIEWS_BY_VIDEO: now, SERVED: served}
-            _, of_videos = compared_videos({name: _of(rows, video_ids) for name, rows in totals.items()})
-            count = served.count()
-            for each in (served_days, served_invalid, served_viewers, by_day, served):
-                each.unpersist()
-        return count, of_days + of_videos
+            totals = {VIEWS_BY_VIDEO_DAY: before.unionByName(_of(gained, video_ids)), VIEWS_BY_VIDEO: now}
+            _, of_videos = compared_videos(totals | {SERVED: counts.rows})
+        return counts.count, of_days + of_videos
 
     def _recorded(self, change: VersionChange) -> dict[str, Hours]:
         return self._store.hours_between(change.after, change.version.version)
 
 
-def _of(rows: DataFrame, video_ids: DataFrame) -> DataFrame:
-    return rows.join(video_ids, "video_id", "left_semi")
+def _changed_on(served: Mapping[str, Kept]) -> frozenset[date]:
+    with_days = [each for each in served.values() if "event_day" in each.rows.columns]
+    rows = reduce(DataFrame.union, [each.rows.select("event_day") for each in with_days])
+    row_count = sum(each.count for each in with_days)
+    return days_of(Kept(in_tasks(rows, row_count), row_count))
+
+
+def _of(rows: DataFrame, video_ids: Kept) -> DataFrame:
+    return rows.join(video_ids.joinable(), "video_id", "left_semi")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from batch_layer.reconciling.reconciliation import DIFFERENCES_MAX, VideoMeasures, VideoTotals, video_differences
@@ -25,14 +25,15 @@ def compared_videos(sources: Mapping[str, DataFrame], *, by_day: bool = False) -
         for index, name in enumerate(sources)
         for column in COUNTS
     ]
-    found = reduce(DataFrame.unionByName, named).groupBy(*keys).agg(*sums).persist()
-    try:
-        pairs = [(f"{name}_{index}", f"{name}_{index + 1}") for index in range(len(sources) - 1) for name in COUNTS]
-        differing = found.where(" OR ".join(f"{first} <> {second}" for first, second in pairs))
-        rows = differing.orderBy(*keys).limit(DIFFERENCES_MAX).collect()
-        count = found.where(" OR ".join(f"{name} <> 0" for name in numbers)).count()
-    finally:
-        found.unpersist()
+    seen = Observation()
+    has_any = F.expr(" OR ".join(f"{name} <> 0" for name in numbers))
+    found = reduce(DataFrame.unionByName, named).groupBy(*keys).agg(*sums)
+    pairs = [(f"{name}_{index}", f"{name}_{index + 1}") for index in range(len(sources) - 1) for name in COUNTS]
+    # counted in the same pass: the condition below is applied to what was counted
+    differing = found.observe(seen, F.count_if(has_any).alias("video_count")).where(
+        " OR ".join(f"{first} <> {second}" for first, second in pairs)
+    )
+    rows = differing.orderBy(*keys).limit(DIFFERENCES_MAX).collect()
     totals = []
     for row in rows:
         numbers_of = row[len(keys) :]
@@ -40,4 +41,4 @@ def compared_videos(sources: Mapping[str, DataFrame], *, by_day: bool = False) -
         totals.append(
             VideoTotals(row.video_id, dict(zip(sources, counts, strict=True)), row.event_day if by_day else None)
         )
-    return count, video_differences(totals)
+    return int(seen.get["video_count"]), video_differences(totals)

@@ -8,8 +8,9 @@ from pyspark.sql import functions as F
 
 from batch_layer.lake.spark_kept import Kept, kept
 
-LITERAL_KEYS_MAX = 2_000
-"""Up to this number keys are named in the query, so that row groups without any of them are skipped."""
+LITERAL_KEYS_MAX = 200
+"""Up to this number keys are named in the query, so that files and row groups without any of them are skipped: Iceberg
+compares no more with their bounds, and each name costs calls into Java and planning."""
 PLACE = ["partition", "offset"]
 """The columns that name a message."""
 POSITION = ("_file", "_pos")

@@ -56,8 +56,6 @@ def broken_rule(kind: str, values: Mapping[str, Any]) -> str:
             return f"{column} does not have {least} to {most} characters"
         case "expect_column_values_to_be_between":
             return f"{column} is below {least}" if most is None else f"{column} is not from {least} to {most}"
-        case "expect_column_pair_values_a_to_be_greater_than_b":
-            return f"{values['column_A']} is below {values['column_B']}"
     return f"{kind} does not hold"
 
 

@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from batch_layer.archive.ports import Archived
 from batch_layer.gate import gx_gate
 from batch_layer.gate.gx_gate_sentences import broken_rule
+from batch_layer.gate.spark_gate_sums import Subject
+from batch_layer.lake.aggregates import AGGREGATES
+from batch_layer.lake.spark_changes import TableChanges
+from batch_layer.lake.spark_kept import Kept
+from batch_layer.lake.tables import TABLES, VIEWS_BY_VIDEO
+from ingestion.contract.event import VIEW_DURATION_SECONDS_MAX
+from ingestion.contract.offsets import OffsetVector
 
 
 def judged(
@@ -60,6 +68,30 @@ def test_numbers_that_differ_are_named_with_both_values_and_the_rest_is_counted(
     )
 
 
+def test_more_billable_views_than_views_and_more_seconds_than_they_can_have_are_named(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def added(table: str, *rows: tuple[object, ...]) -> TableChanges:
+        kinds = ", ".join(f"{each.name} {each.type_name}" for each in TABLES[table].columns)
+        frame = spark.createDataFrame(list(rows), kinds)
+        return TableChanges(Kept(frame, 0), frame)
+
+    changes = {each.table: added(each.table) for each in AGGREGATES}
+    longest = VIEW_DURATION_SECONDS_MAX
+    changes[VIEWS_BY_VIDEO] = added(
+        VIEWS_BY_VIDEO, ("right", 2, 2, 2 * longest), ("paid", 2, 3, 5), ("watched", 1, 0, longest + 1)
+    )
+    nothing = OffsetVector("topic", (0,))
+    subject = Subject(changes, None, nothing, nothing, Archived({}, {}))
+    rows, rules = gx_gate._all_counts(subject), gx_gate._of_counts()
+    assert judged(spark, "counts", rows, rules, monkeypatch, folder=tmp_path) == (
+        f"counts: views_not_billable is below 0 in 1 rows: of_table {VIEWS_BY_VIDEO}, video_id paid, "
+        "views_not_billable -1",
+        f"counts: seconds_below_maximum is below 0 in 1 rows: of_table {VIEWS_BY_VIDEO}, video_id watched, "
+        "seconds_below_maximum -1",
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "values", "words"),
     [
@@ -71,7 +103,6 @@ def test_numbers_that_differ_are_named_with_both_values_and_the_rest_is_counted(
             {"column": "id", "min_value": 1, "max_value": 64},
             "id does not have 1 to 64 characters",
         ),
-        ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "a", "column_B": "b"}, "a is below b"),
         ("expect_something_new", {"column": "a"}, "expect_something_new does not hold"),
     ],
 )

@@ -1,7 +1,9 @@
 """Let executors store a run's counts: no row of them passes through the driver."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -30,20 +32,22 @@ class Changed:
 
 
 def stage(changed: Changed, *, staging: Staging, run_id: str) -> StagedCounts:
-    """Store the counts of a run and return how many rows that are."""
-    return StagedCounts(
-        _stored(changed.counts, _Piece(run_id, staging.store_counts, _video_count)),
-        _stored(changed.days, _Piece(run_id, staging.store_days, _day_change)),
-        _stored(changed.invalid, _Piece(run_id, staging.store_invalid, _invalid_change)),
-        _stored(changed.viewers, _Piece(run_id, staging.store_viewers, _viewer_change)),
-    )
-
-
-def _stored(rows: DataFrame | None, write: "_Piece") -> int:
-    if rows is None:
-        return 0
-    found = rows.mapInArrow(write, _STORED).agg(F.sum("row_count")).first()
-    return int(found[0] or 0) if found else 0
+    """Store the counts of a run, in one Spark job, and return how many rows that are."""
+    parts: dict[str, tuple[DataFrame | None, _Piece]] = {
+        "counts": (changed.counts, _Piece(run_id, staging.store_counts, _video_count)),
+        "days": (changed.days, _Piece(run_id, staging.store_days, _day_change)),
+        "invalid": (changed.invalid, _Piece(run_id, staging.store_invalid, _invalid_change)),
+        "viewers": (changed.viewers, _Piece(run_id, staging.store_viewers, _viewer_change)),
+    }
+    stored = [
+        rows.mapInArrow(write, _STORED).select(F.lit(name).alias("name"), "row_count")
+        for name, (rows, write) in parts.items()
+        if rows is not None
+    ]
+    row_counts = Counter[str]()
+    for task in reduce(DataFrame.union, stored).collect():
+        row_counts[task.name] += task.row_count
+    return StagedCounts(*(row_counts[name] for name in parts))
 
 
 @dataclass(frozen=True)

@@ -26,20 +26,21 @@ class CellChanges:
 
 
 def changed_cells(
-    events: TableChanges, days: Collection[date], stored: Callable[[str], DataFrame], *, aggregates: Sequence[Aggregate]
+    changes: Sequence[tuple[Aggregate, TableChanges]], days: Collection[date], stored: Callable[[str], DataFrame]
 ) -> list[CellChanges]:
-    """Return the changes of every aggregate: old + (events added − events removed). Later ones come from earlier ones.
+    """Return the changes of aggregates: old + (added − removed). Later ones come from earlier ones.
 
-    `events` are the changes of the events table, on these event days; `stored` returns a table as it is.
+    `changes` has, for each aggregate, those of the rows that it sums, on these event days; `stored` returns a table as
+    it is.
     """
     gains: list[tuple[Aggregate, DataFrame]] = []
-    for aggregate in aggregates:
+    for aggregate, summed in changes:
         finer = next((rows for source, rows in reversed(gains) if _is_finer(source, aggregate)), None)
-        summed = _summed(_signed(events, aggregate) if finer is None else finer, aggregate)
-        gains.append((aggregate, summed.where(" OR ".join(f"{name} <> 0" for name in aggregate.measures))))
+        gain = _summed(_signed(summed, aggregate) if finer is None else finer, aggregate)
+        gains.append((aggregate, gain.where(" OR ".join(f"{name} <> 0" for name in aggregate.measures))))
     cells = kept_together({aggregate.table: rows for aggregate, rows in gains})
-    removed = kept_together({each.table: _of_cells(each, cells[each.table], stored, days) for each in aggregates})
-    return [_changes(each, cells[each.table], removed[each.table]) for each in aggregates]
+    removed = kept_together({each.table: _of_cells(each, cells[each.table], stored, days) for each, _ in gains})
+    return [_changes(each, cells[each.table], removed[each.table]) for each, _ in gains]
 
 
 def whole(events: DataFrame, aggregate: Aggregate) -> DataFrame:

@@ -16,13 +16,13 @@ def derived_part(on: BranchTables, judged: JudgedPiece) -> DerivedPiece:
     written, engine, days = judged.piece.branch.engine, judged.engine, judged.touched
     changes, events = dict(engine.changes), engine.changes[EVENTS]
     viewers = changed_viewers(events, on.read(EVENTS), on.read(VIEWERS), days)
-    found = changed_cells(events, days, on.read, aggregates=OF_EVENTS)
+    summed = [(each, events) for each in OF_EVENTS]
     if viewers is None:
         changes[UNIQUE_VIEWERS.table] = on.unchanged(UNIQUE_VIEWERS.table)
     else:
         written.viewers.append(viewers)
-        found += changed_cells(viewers, days, on.read, aggregates=(UNIQUE_VIEWERS,))
-    for cells in found:
+        summed.append((UNIQUE_VIEWERS, viewers))
+    for cells in changed_cells(summed, days, on.read):
         of_days = days if cells.aggregate.is_by_day else None
         changes[cells.aggregate.table] = on.replace(cells.aggregate.table, cells.removed, cells.added, days=of_days)
         if cells.aggregate == BY_VIDEO:

@@ -15,7 +15,7 @@ from batch_layer.lake.iceberg_tables import NAMESPACE, IcebergTables, branch_tar
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import ROWS_PER_TASK, kept, kept_together
 from batch_layer.lake.spark_session import replan
-from batch_layer.lake.spark_stored import with_position
+from batch_layer.lake.spark_stored import LITERAL_KEYS_MAX, POSITION, matching, with_position
 from batch_layer.lake.tables import EVENTS, RAW_EVENTS, TABLES, VIEWS_BY_VIDEO
 
 BRANCH = "run_test"
@@ -155,11 +155,9 @@ def test_a_new_aggregate_needs_only_its_declaration(spark: SparkSession, tables:
     stored = {each.table: whole(before.rows, each) for each in (watched, by_country)}
     for each in (watched, by_country):
         stored[each.table].writeTo(f"{NAMESPACE}.{each.table}").using("iceberg").create()
+    summed = TableChanges(removed, added.rows)
     changes = changed_cells(
-        TableChanges(removed, added.rows),
-        (),
-        lambda name: spark.table(f"{NAMESPACE}.{name}"),
-        aggregates=(watched, by_country),
+        [(each, summed) for each in (watched, by_country)], (), lambda name: spark.table(f"{NAMESPACE}.{name}")
     )
     for cells in changes:
         columns = cells.aggregate.columns
@@ -168,6 +166,18 @@ def test_a_new_aggregate_needs_only_its_declaration(spark: SparkSession, tables:
         expected = whole(after, cells.aggregate).select(*columns).collect()
         assert sorted(map(str, found)) == sorted(map(str, expected)), cells.aggregate.table
         assert cells.removed.count > 0
+
+
+@pytest.mark.parametrize("key_count", [0, 1, LITERAL_KEYS_MAX, LITERAL_KEYS_MAX + 1])
+def test_stored_rows_are_found_by_few_keys_and_by_many(
+    spark: SparkSession, tables: IcebergTables, key_count: int
+) -> None:
+    numbers = f"{NAMESPACE}.numbers"
+    spark.range(2_000).selectExpr("id % 1000 AS key", "id").writeTo(numbers).using("iceberg").createOrReplace()
+    found = matching(spark.table(numbers), "key", kept(spark.range(0, 3 * key_count, 3)))
+    keys = set(range(0, 3 * key_count, 3))
+    assert sorted(row.id for row in found.collect()) == [each for each in range(2_000) if each % 1_000 in keys]
+    assert found.columns == ["key", "id", *POSITION]
 
 
 def test_rows_that_are_kept_together_are_those_of_each_part(spark: SparkSession) -> None:

@@ -10,9 +10,11 @@ from datetime import date
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from batch_layer.errors import DifferenceError
+from batch_layer.lake.spark_kept import Kept
 from batch_layer.lake.tables import CLOSED_TABLES, TABLES, TALLY, VIEWERS, is_todays_layout
 
 NAMESPACE = "ledger.views"
@@ -140,15 +142,13 @@ class IcebergTables:
             DifferenceError: another number of rows than `row_count` was deleted.
         """
         before = self._position_deletes(name, branch)
-        view, literals = f"deleted_of_{name}", ", ".join(f"DATE'{day}'" for day in sorted(days or ()))
-        near = f" AND stored.event_day IN ({literals})" if literals else ""
-        rows.select("_file", "_pos").createOrReplaceTempView(view)
-        spark = rows.sparkSession
-        spark.sql(
-            f"MERGE INTO {branch_target(name, branch)} AS stored USING {view} AS deleted "
-            f"ON stored._file = deleted._file AND stored._pos = deleted._pos{near} WHEN MATCHED THEN DELETE"
-        )
-        spark.catalog.dropTempView(view)
+        is_deleted = (F.col("_file") == F.col("deleted_file")) & (F.col("_pos") == F.col("deleted_pos"))
+        if days:
+            is_deleted &= F.col("event_day").isin(sorted(days))
+        positions = rows.select(F.col("_file").alias("deleted_file"), F.col("_pos").alias("deleted_pos"))
+        # Spark knows no size of computed rows, and would send all stored ones to them
+        deleted_rows = Kept(positions, row_count).joinable()
+        deleted_rows.mergeInto(branch_target(name, branch), is_deleted).whenMatched().delete().merge()
         deleted = self._position_deletes(name, branch) - before
         if deleted != row_count:
             raise DifferenceError(

@@ -221,6 +221,7 @@ def bench_judge(chosen: argparse.Namespace, spark: SparkSession) -> None:
             {
                 "billability": F.lit(None).cast("string"),
                 "policy_version": F.lit(1),
+                "quartile": F.lit(None).cast("int"),
                 "_file": F.lit(""),
                 "_pos": F.lit(0),
             }

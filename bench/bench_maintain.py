@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg2
 from pyspark.sql import SparkSession
 
+from batch_layer.lake.aggregates import BY_VIDEO, COMPLETION
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
@@ -111,8 +112,9 @@ class Archive:
         number = current.version + 1 if current else 1
         self._snapshots = dict(current.snapshots) if current else self._snapshots
         chosen = self._random.sample(VIDEOS, CHANGED)
-        columns = "video_id string, views bigint, billable_views bigint, watched_seconds bigint"
-        rows = self._spark.createDataFrame([(each, number, number, 60 * number) for each in chosen], columns)
+        columns = "video_id string, " + ", ".join(f"{name} bigint" for name in BY_VIDEO.measures)
+        counts = (number, number, 60 * number, *[0] * len(COMPLETION))
+        rows = self._spark.createDataFrame([(each, *counts) for each in chosen], columns)
         table, base = f"ledger.views.{VIEWS_BY_VIDEO}", self._snapshots[VIEWS_BY_VIDEO]
         self._spark.sql(f"ALTER TABLE {table} CREATE OR REPLACE BRANCH {BRANCH} AS OF VERSION {base}")
         changes = self._tables

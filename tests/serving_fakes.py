@@ -20,7 +20,7 @@ from serving_layer.counts.merge import ServedVersion, SettledCount, SpeedSums
 from serving_layer.history.history_reader import HistoryReader
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.ports import QueryTooSlowError
-from serving_layer.history.series import VideoSum, ViewerSum, WindowSum
+from serving_layer.history.series import COMPLETION, CompletionSum, VideoSum, ViewerSum, WindowSum
 from serving_layer.money.appeals import AppealReceipt
 from serving_layer.money.catalogue_import import CatalogueFiles, ImportAnswer
 from serving_layer.money.statements import StatementDetail, StatementSummary, UnknownPayeeError
@@ -124,6 +124,11 @@ def reader_of(published: FakePublished, speed: FakeSpeed, **settings: Any) -> Co
 HistoryEvent = tuple[int, str, datetime, str, str, bool, int]
 
 
+def reached_by(length: int | None, seconds: int) -> list[int]:
+    """Return what one view adds to each measure of completion."""
+    return [int(length is not None and 100 * seconds >= percent * length) for percent in (0, 25, 50, 75, 100)]
+
+
 class FakeHistory:
     """The port `SettledHistory` over events: (version, video, instant, country, device, is billable, seconds)."""
 
@@ -143,6 +148,10 @@ class FakeHistory:
         """Viewers of whom the store knows only that they were there."""
         self.uncounted_until = 0
         """The last version of a release that counted no viewers."""
+        self.lengths: dict[str, int] = {}
+        """Video → its length in seconds."""
+        self.unreached_until = 0
+        """The last version of a release that did not say how far viewers got; the next one says it of all views."""
         self.unsettled_days: set[date] = set()
         self.is_away = False
         self.is_slow = False
@@ -205,6 +214,18 @@ class FakeHistory:
         people = {(window, viewer) for window, *_, viewer in there if viewer not in self.forgotten}
         known = Counter(window for window, _ in people)
         return [ViewerSum(each, known[each] + unknown[each], unknown[each]) for each in sorted({*known, *unknown})]
+
+    def completion(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[CompletionSum]:
+        found: dict[int, list[int]] = {}
+        for _, video_id, instant, *_, seconds in self._up_to(version):
+            quarter = int(instant.timestamp()) // 900
+            if video_id in video_ids and query.edges[0] <= quarter < query.edges[-1]:
+                sums = found.setdefault(bisect_right(query.edges, quarter) - 1, [0] * len(COMPLETION))
+                reached = reached_by(self.lengths.get(video_id), seconds)
+                sums[:] = [before + number for before, number in zip(sums, reached, strict=True)]
+        unknown = [None] * len(COMPLETION)
+        return [CompletionSum(window, *(sums if version > self.unreached_until else unknown))
+                for window, sums in found.items()]  # fmt: skip
 
     def invalid(self, video_ids: Sequence[str], version: int, start_on: date, end_on: date) -> list[InvalidSum]:
         self._check()

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Gate, Subject
 from batch_layer.judging.batch_keys import BatchKeys
 from batch_layer.judging.spark_billability import facts_frame
+from batch_layer.lake.aggregates import COMPLETION
 from batch_layer.lake.spark_session import open_session
 from batch_layer.lake.spark_settings import SparkSettings, folder_catalog
 from batch_layer.published.spark_connect_server import TOKEN_VARIABLE
@@ -208,11 +209,13 @@ class MemoryServed:
                 each.views,
                 each.billable_views,
                 each.watched_seconds or 0,
+                *[getattr(each, name) for name in COMPLETION],
             )
             for at, each in self.versions.days
             if after < at <= until
         ]
-        return self._frame(rows).groupBy("video_id", "event_day").agg(*[F.sum(name).alias(name) for name in COUNTS])
+        sums = [F.sum(name).alias(name) for name in (*COUNTS, *COMPLETION)]
+        return self._frame(rows, COMPLETION).groupBy("video_id", "event_day").agg(*sums)
 
     def invalid_between(self, after: int, until: int) -> DataFrame:
         sums: Counter[tuple[date, str]] = Counter()
@@ -230,8 +233,8 @@ class MemoryServed:
         kinds = "video_id string, event_day date, unique_viewers bigint"
         return self.spark.createDataFrame([(*key, viewers) for key, viewers in sums.items()], kinds)
 
-    def _frame(self, rows: Sequence[tuple[str, date | None, int, int, int]]) -> DataFrame:
-        kinds = {"video_id": pa.string(), "event_day": pa.date32(), **dict.fromkeys(COUNTS, pa.int64())}
+    def _frame(self, rows: Sequence[tuple[object, ...]], more: Iterable[str] = ()) -> DataFrame:
+        kinds = {"video_id": pa.string(), "event_day": pa.date32(), **dict.fromkeys((*COUNTS, *more), pa.int64())}
         columns = zip(*rows, strict=True) if rows else ((),) * len(kinds)
         arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds.values(), strict=True)]
         return self.spark.createDataFrame(pa.table(arrays, names=list(kinds)))

@@ -7,18 +7,20 @@ tally adds up to the archived events, and no count decreases.
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.gate import spark_gate_sums as gate_sums
 from batch_layer.gate.gx_gate_sentences import differing_sums, result_format, sentence
 from batch_layer.gate.ports import GateReport
 from batch_layer.gate.spark_gate_sums import Subject
-from batch_layer.lake.aggregates import AGGREGATES
+from batch_layer.lake.aggregates import AGGREGATES, COMPLETION
 from batch_layer.lake.spark_kept import in_tasks, kept
 from batch_layer.lake.tables import EVENTS, TRAFFIC_OUTCOMES
 from ingestion.contract.counting import Billability, Verdict
@@ -117,7 +119,7 @@ def _with_rules(events: DataFrame) -> DataFrame:
     missing = sum((F.col(name).isNull().cast("int") for name in required), start=F.lit(0))
     return events.select(
         *_ALWAYS_THERE,
-        *["video_id", "view_duration", "billability", "country"],
+        *["video_id", "view_duration", "billability", "country", "quartile"],
         F.when(~is_rejected, F.col("event_id")).alias("event_id"),
         F.when(~is_rejected, missing).alias("missing_fields"),
         F.when(needs_reason, F.coalesce(F.size("reasons"), F.lit(0))).alias("reason_count"),
@@ -126,6 +128,7 @@ def _with_rules(events: DataFrame) -> DataFrame:
             "is_filed_right"
         ),
         ((F.col("verdict") == "counted") == F.col("billability").isNotNull()).alias("has_billability_if_counted"),
+        ((F.col("verdict") == "counted") | F.col("quartile").isNull()).alias("has_no_quartile_unless_counted"),
     )
 
 
@@ -136,6 +139,8 @@ def _of_events() -> list[Any]:
         gxe.ExpectColumnValuesToBeInSet(column="billability", value_set=[each.value for each in Billability]),
         gxe.ExpectColumnValuesToBeInSet(column="has_billability_if_counted", value_set=[True]),
         gxe.ExpectColumnValuesToBeInSet(column="has_no_reason_if_counted", value_set=[True]),
+        gxe.ExpectColumnValuesToBeInSet(column="has_no_quartile_unless_counted", value_set=[True]),
+        gxe.ExpectColumnValuesToBeBetween(column="quartile", min_value=0, max_value=4),
         gxe.ExpectColumnValuesToBeInSet(column="is_filed_right", value_set=[True]),
         gxe.ExpectColumnValuesToBeInSet(column="missing_fields", value_set=[0]),
         gxe.ExpectColumnValuesToBeBetween(column="reason_count", min_value=1),
@@ -166,6 +171,8 @@ def _all_counts(subject: Subject) -> DataFrame:
         missing = sum((F.col(name).isNull().cast("int") for name in each.columns), start=F.lit(0))
         billable = F.col("billable_views") if others else F.lit(0)
         seconds = F.col("watched_seconds") if others else F.lit(0)
+        reached = [F.col(name) for name in (events, *COMPLETION)] if others else []
+        is_fewer = [further <= less for less, further in pairwise(reached)]
         country = F.col("country") if "country" in each.keys else F.lit(None).cast("string")
         verdict = F.col("verdict") if "verdict" in each.keys else F.lit(None).cast("string")
         video_id = F.col("video_id") if "video_id" in each.keys else F.lit(None).cast("string")
@@ -177,6 +184,7 @@ def _all_counts(subject: Subject) -> DataFrame:
             seconds.cast("bigint").alias("watched_seconds"),
             (F.col(events) - billable).alias("views_not_billable"),
             (F.col(events) * VIEW_DURATION_SECONDS_MAX - seconds).alias("seconds_below_maximum"),
+            reduce(Column.__and__, is_fewer, F.lit(True)).alias("is_completion_right"),
             country.alias("country"),
             verdict.alias("verdict"),
             video_id.alias("video_id"),
@@ -194,6 +202,7 @@ def _of_counts() -> list[Any]:
         gxe.ExpectColumnValuesToBeBetween(column="views_not_billable", min_value=0),
         gxe.ExpectColumnValuesToBeBetween(column="watched_seconds", min_value=0),
         gxe.ExpectColumnValuesToBeBetween(column="seconds_below_maximum", min_value=0),
+        gxe.ExpectColumnValuesToBeInSet(column="is_completion_right", value_set=[True]),
         gxe.ExpectColumnValuesToMatchRegex(column="country", regex=_COUNTRY),
         gxe.ExpectColumnValuesToBeInSet(column="verdict", value_set=[each.value for each in Verdict]),
     ]

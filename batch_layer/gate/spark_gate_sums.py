@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from batch_layer.archive.ports import Archived
 from batch_layer.archive.removals import Removals
 from batch_layer.gate.ports import GateReport
-from batch_layer.lake.aggregates import AGGREGATES
+from batch_layer.lake.aggregates import AGGREGATES, OF_EVENTS
 from batch_layer.lake.spark_changes import TableChanges
 from batch_layer.lake.spark_kept import in_tasks
 from batch_layer.lake.tables import (
@@ -24,18 +24,11 @@ from batch_layer.lake.tables import (
     TALLY,
     TRAFFIC_OUTCOMES,
     VIEWERS,
-    VIEWS_BY_DETAIL,
-    VIEWS_BY_VIDEO,
-    VIEWS_BY_VIDEO_DAY,
 )
 from ingestion.contract.offsets import OffsetVector
 
-_KEYS_OF_VIEWS: Mapping[str, tuple[str, ...]] = {
-    VIEWS_BY_DETAIL: ("event_day",),
-    VIEWS_BY_VIDEO_DAY: ("event_day",),
-    VIEWS_BY_VIDEO: (),
-}
-"""Table of views → the keys by which its sums are compared with the events."""
+_OF_VIEWS = tuple(each for each in OF_EVENTS if each.counted_only)
+"""The aggregates whose sums are compared with the counted events, by day where they are by day."""
 
 
 @dataclass(frozen=True)
@@ -82,21 +75,22 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
 
     All tables are sums over the events, so what each gained is the sum over what the events gained.
     """
-    counted, billable = "int(verdict = 'counted')", "int(billability <=> 'billable')"
     hour = _Sum("tally: events", ("partition", "event_hour"))
     rejected = _Sum("rejected_events: rows")
     of_partition = _Sum("tally: events of all hours", ("partition",))
-    seconds = "if(verdict = 'counted', view_duration, 0)"
     viewers = _Sum("viewers: rows", ("partition",))
-    measures = {"views": counted, "billable_views": billable, "watched_seconds": seconds}
     of_views = {
-        (table, name): _Sum(f"{table}: {name.replace('_', ' ')}", keys)
-        for table, keys in _KEYS_OF_VIEWS.items()
-        for name in measures
+        (each.table, name): _Sum(f"{each.table}: {name.replace('_', ' ')}", ("event_day",) if each.is_by_day else ())
+        for each in _OF_VIEWS
+        for name in each.measures
     }
     of_events = [
         hour.expected("1"),
-        *[each.expected(measures[name]) for (_, name), each in of_views.items()],
+        *[
+            of_views[each.table, name].expected(f"if(verdict = 'counted', {value}, 0)")
+            for each in _OF_VIEWS
+            for name, value in each.measures.items()
+        ],
         viewers.expected("int(verdict <> 'rejected')"),
     ]
     tally = [
@@ -110,8 +104,8 @@ def sums(spark: SparkSession, subject: Subject) -> DataFrame:
         *_gains(subject, TALLY, tally),
         *[
             gain
-            for table in _KEYS_OF_VIEWS
-            for gain in _gains(subject, table, [of_views[table, name].found(name) for name in measures])
+            for each in _OF_VIEWS
+            for gain in _gains(subject, each.table, [of_views[each.table, name].found(name) for name in each.measures])
         ],
         _parts(_rows(spark, subject.archived.rows_by_partition.items()), of_partition.expected("number")),
         *_of_removed(spark, subject.removals, viewers, rejected),

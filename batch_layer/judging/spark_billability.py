@@ -20,6 +20,12 @@ _OVER_CAP = "partition int, offset bigint"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - Arrow hands over UTC microseconds; only differences are used
 
 
+_QUARTILE = """
+    CASE WHEN verdict = 'counted' AND length_seconds > 0
+    THEN int(least(4L, view_duration * 4L DIV length_seconds)) END"""
+"""The rule of `counting.quartile_of`."""
+
+
 def policy_columns(policies: Mapping[date, CountingPolicy]) -> dict[str, Column]:
     """Return what the policy of an event's day says of the event alone; null on other days than these."""
     for policy in policies.values():
@@ -55,10 +61,10 @@ def facts_frame(spark: SparkSession, facts: Iterable[tuple[str, VideoFacts]]) ->
 
 
 def judge_alone(events: DataFrame, policies: Mapping[date, CountingPolicy], facts: DataFrame) -> DataFrame:
-    """Return `events` with policy_version and the billability before the cap.
+    """Return `events` with policy_version, quartile and the billability before the cap.
 
-    Same rules in the same order as `counting.judge_billability_alone`. `policies` are those of the events' days;
-    `facts` has the columns of `facts_frame`.
+    Same rules in the same order as `counting.judge_billability_alone`, and that of `counting.quartile_of`. `policies`
+    are those of the events' days; `facts` has the columns of `facts_frame`.
     """
     eligible_after = (
         F.when(~F.col("revenue_eligible"), Billability.NOT_ELIGIBLE.value)
@@ -73,8 +79,17 @@ def judge_alone(events: DataFrame, policies: Mapping[date, CountingPolicy], fact
         events.withColumns(policy_columns(policies))
         .join(facts.select("video_id", "length_seconds", "own_viewers"), "video_id", "left")
         .withColumn("billability", F.when(F.col("verdict") == "counted", eligible_after))
+        .withColumn("quartile", F.expr(_QUARTILE))
         .drop("minimum_view_seconds", "asks_attestation", "length_seconds", "own_viewers")
     )
+
+
+def with_quartile(events: DataFrame, facts: DataFrame) -> DataFrame:
+    """Return judged events with their quartile by the catalogue's facts, if their release did not store any."""
+    if "quartile" in events.columns:
+        return events
+    lengths = facts.select("video_id", "length_seconds")
+    return events.join(lengths, "video_id", "left").withColumn("quartile", F.expr(_QUARTILE)).drop("length_seconds")
 
 
 def _is_own_view(own: Column) -> Column:

@@ -184,15 +184,19 @@ class DayJudging:
         alone = judge_alone(
             again.join(persons.select(*PLACE, "user_id"), PLACE, "left")
             .withColumnRenamed("now_verdict", "verdict_now")
-            .drop("verdict", "billability", "policy_version")
+            .drop("verdict", "billability", "policy_version", "quartile")
             .withColumnRenamed("verdict_now", "verdict"),
             rules.policies,
             rules.facts,
-        ).select(*PLACE, F.col("billability").alias("alone"))
+        ).select(*PLACE, F.col("billability").alias("alone"), F.col("quartile").alias("quartile_now"))
         own = F.when(F.col("billability").isin(*CAPPED), "billable").otherwise(F.col("billability"))
         joined = now.join(alone, PLACE, "left")
-        now_alone = F.when(F.col("now_verdict") == _COUNTED, F.coalesce("alone", own))
-        return kept(joined.withColumn("now_alone", now_alone).drop("alone"))
+        is_counted = F.col("now_verdict") == _COUNTED
+        by_facts = {
+            "now_alone": F.when(is_counted, F.coalesce("alone", own)),
+            "now_quartile": F.when(is_counted, F.coalesce("quartile_now", "quartile")),
+        }
+        return kept(joined.withColumns(by_facts).drop("alone", "quartile_now"))
 
 
 @dataclass(frozen=True)

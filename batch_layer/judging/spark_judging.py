@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.judging.recomputed_days import days_in_reach
@@ -62,7 +62,7 @@ class Judged:
     removed: Kept
     """As they are stored, with their position."""
     catalogue_changed_count: int
-    """Stored events whose billability changes because the catalogue did."""
+    """Stored events whose billability or quartile changes because the catalogue did."""
 
 
 def judge(stored: Stored, new: Kept, moved: Kept, rules: Rules) -> Judged:
@@ -130,7 +130,7 @@ def _verdicts(stored: Stored, pool: Kept, rules: Rules) -> tuple[Kept, Kept]:
     found = beside.join(repeats.joinable(), PLACE, "left").withColumn("now_verdict", now)
     changed = found.where("now_verdict <> verdict").drop("repeat_verdict")
     with_reasons = _without_day_reasons(changed, rules.traffic, days)
-    return repeats, kept(with_reasons.withColumn("now_alone", F.lit(None).cast("string")))
+    return repeats, kept(with_reasons.withColumns(_not_counted()))
 
 
 def _without_day_reasons(changed: DataFrame, traffic: TrafficOfDays, days: Collection[date]) -> DataFrame:
@@ -145,13 +145,16 @@ def _without_day_reasons(changed: DataFrame, traffic: TrafficOfDays, days: Colle
 
 
 def _unchanged(same: Kept) -> Kept:
-    nothing = F.lit(None).cast("string")
-    now = {"now_verdict": nothing, "now_reasons": F.col("reasons"), "now_alone": nothing}
+    now = {"now_verdict": F.lit(None).cast("string"), "now_reasons": F.col("reasons"), **_not_counted()}
     return Kept(same.rows.where(F.lit(False)).withColumns(now), 0)
 
 
+def _not_counted() -> dict[str, Column]:
+    return {"now_alone": F.lit(None).cast("string"), "now_quartile": F.lit(None).cast("int")}
+
+
 def _recatalogued(stored: Stored, rules: Rules, changed: Kept) -> Kept:
-    """Return the stored counted rows whose billability before the cap is another by the new facts of their video.
+    """Return the stored counted rows whose billability before the cap, or quartile, is another by their video's facts.
 
     Events whose personal columns were erased keep their outcome.
     """
@@ -163,15 +166,14 @@ def _recatalogued(stored: Stored, rules: Rules, changed: Kept) -> Kept:
     rows = found.rows.join(persons.rows.select(*PLACE, "user_id"), PLACE)
     if changed.count:
         rows = rows.join(changed.joinable(*PLACE), PLACE, "left_anti")
-    again = judge_alone(rows.drop("billability", "policy_version"), rules.policies, rules.facts)
-    before = F.when(F.col("before").isin(*CAPPED), F.lit("billable")).otherwise(F.col("before"))
-    compared = again.withColumnRenamed("billability", "now_alone").join(
-        found.rows.select(*PLACE, F.col("billability").alias("before")), PLACE
+    again = judge_alone(rows.drop("billability", "policy_version", "quartile"), rules.policies, rules.facts)
+    before = F.when(F.col("billability").isin(*CAPPED), F.lit("billable")).otherwise(F.col("billability"))
+    compared = again.withColumnsRenamed({"billability": "now_alone", "quartile": "now_quartile"}).join(
+        found.rows.select(*PLACE, "billability", "quartile"), PLACE
     )
-    different = compared.where(before != F.col("now_alone")).withColumns(
-        {"now_verdict": F.col("verdict"), "now_reasons": F.col("reasons")}
-    )
-    return kept(different.withColumnRenamed("before", "billability").select(*changed.rows.columns))
+    is_other = (before != F.col("now_alone")) | ~F.col("quartile").eqNullSafe(F.col("now_quartile"))
+    different = compared.where(is_other).withColumns({"now_verdict": F.col("verdict"), "now_reasons": F.col("reasons")})
+    return kept(different.select(*changed.rows.columns))
 
 
 def _fresh(alone: DataFrame) -> DataFrame:
@@ -187,11 +189,17 @@ def _both(first: Kept, second: Kept) -> Kept:
 def replacements(changed: Kept, cap: CapChanges, traffic: TrafficOfDays) -> tuple[list[DataFrame], list[DataFrame]]:
     """Return the stored rows as they become, and as they are.
 
-    `changed` are stored rows with their position and `now_verdict`, `now_reasons` and, before the cap, `now_alone`.
+    `changed` are stored rows with their position, `now_verdict`, `now_reasons`, `now_quartile` and, before the cap,
+    `now_alone`.
     """
     added, removed = [], []
     if changed.count:
-        now = {"now_verdict": "verdict", "now_reasons": "reasons", "now_alone": "billability"}
+        now = {
+            "now_verdict": "verdict",
+            "now_reasons": "reasons",
+            "now_alone": "billability",
+            "now_quartile": "quartile",
+        }
         after = with_cap(changed.rows.drop(*now.values()).withColumnsRenamed(now), cap.dropped)
         days = days_of(changed) if traffic.ends else frozenset()
         added.append(traffic.settled(after, days).drop(*POSITION))

@@ -55,7 +55,7 @@ def judged_again(stored: Stored, unattested: Kept, rules: CapRules) -> tuple[Dat
     own = F.when(F.col("billability").isin(*CAPPED), "billable").otherwise(F.col("billability"))
     asks = policy_columns(days)["asks_attestation"] & (F.col("billability") != Billability.NOT_ELIGIBLE.value)
     is_ended = (F.col("verdict") == Verdict.COUNTED.value) & asks
-    now = {"now_verdict": F.col("verdict"), "now_reasons": F.col("reasons")}
+    now = {"now_verdict": F.col("verdict"), "now_reasons": F.col("reasons"), "now_quartile": F.col("quartile")}
     now["now_alone"] = F.when(is_ended, Billability.UNATTESTED.value).otherwise(own)
     changed = Kept(unattested.rows.withColumns(now), unattested.count)
     nobody = {"user_id": F.lit(None).cast("string"), "viewer_hash": F.lit(None).cast("bigint")}

@@ -34,7 +34,14 @@ class Aggregate:
         return (*self.keys, *self.measures)
 
 
-_VIEWS = {"views": "1", "billable_views": "int(billability <=> 'billable')", "watched_seconds": "view_duration"}
+COMPLETION = {
+    "length_known_views": "int(quartile IS NOT NULL)",
+    **{f"reached_{25 * quarters}": f"int(coalesce(quartile >= {quarters}, false))" for quarters in (1, 2, 3, 4)},
+}
+"""How far viewers got, from the fewest percent of a video's length to all of it, after the views that can tell."""
+SERVED = {"views": "1", "billable_views": "int(billability <=> 'billable')", "watched_seconds": "view_duration"}
+"""The measures of views that are served by quarter of an hour, country and device, too."""
+_VIEWS = SERVED | COMPLETION
 
 TALLY = Aggregate(
     "tally",

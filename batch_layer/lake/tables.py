@@ -52,6 +52,11 @@ _COUNTS = (
     Column("views", "bigint", "Counted events"),
     Column("billable_views", "bigint", "Counted events that are billable under the policy"),
     Column("watched_seconds", "bigint", "Seconds watched in the counted events: the sum of their view_duration"),
+    Column("length_known_views", "bigint", "Counted events of which quartile is known, as the length of the video is"),
+    *(
+        Column(f"reached_{percent}", "bigint", f"Counted events that lasted {percent} % of the video's length or more")
+        for percent in (25, 50, 75, 100)
+    ),
 )
 _POLICY = Column("policy_version", "int", "The counting policy of the event day")
 _VALUE = Column("value", "binary", "The message's value, untouched")
@@ -140,6 +145,12 @@ TABLES: dict[str, Table] = {
                 "(not_eligible, unattested, below_minimum, own_view, over_cap, under_review, traffic_pending)",
             ),
             _POLICY,
+            Column(
+                "quartile",
+                "int",
+                "Of counted events: how many quarters of the video's length view_duration has, 0 to 4; null if the "
+                "catalogue does not know the length",
+            ),
         ),
         "event_day",
         "Every archived event with its one verdict",

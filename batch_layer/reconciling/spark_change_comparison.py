@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.archive.archive_files import CHANGED, Hours, by_place, file_sentence
 from batch_layer.archive.removals import Removals
+from batch_layer.lake.aggregates import COMPLETION
 from batch_layer.lake.iceberg_tables import IcebergTables
 from batch_layer.lake.spark_kept import Kept, in_tasks, kept, kept_together
 from batch_layer.lake.spark_stored import days_of, with_measures
@@ -18,10 +19,10 @@ from batch_layer.lake.tables import RAW_EVENTS, TALLY, UNIQUE_VIEWERS, VIEWS_BY_
 from batch_layer.reconciling.ports import ReconciliationStore
 from batch_layer.reconciling.reconciliation import SERVED, Days, VersionChange, gain_differences
 from batch_layer.reconciling.spark_comparison import naming, offset_differences, raw_by_file
+from batch_layer.reconciling.spark_days import compared_days, of_completion, of_viewers
 from batch_layer.reconciling.spark_invalid import compared_invalid
 from batch_layer.reconciling.spark_served import ServedCounts
 from batch_layer.reconciling.spark_videos import COUNTS, compared_videos
-from batch_layer.reconciling.spark_viewers import compared_viewers
 from ingestion.contract.version import PublishedVersion
 
 
@@ -65,12 +66,14 @@ class SparkChangeComparison:
                 }
             )
             days = tuple(sorted({*_changed_on(served), *self._store.judged_days(after, until)}))
-            by_day = kept(tables.gained(VIEWS_BY_VIDEO_DAY, days, ("video_id", "event_day"), COUNTS)).rows
+            measures = (*COUNTS, *COMPLETION)
+            by_day = kept(tables.gained(VIEWS_BY_VIDEO_DAY, days, ("video_id", "event_day"), measures)).rows
             _, of_days = compared_videos({VIEWS_BY_VIDEO_DAY: by_day, SERVED: served["days"].rows}, by_day=True)
             tally = tables.gained(TALLY, days, ("event_day", "verdict", "reason"), ("event_count",))
             of_days += compared_invalid(tally, served["invalid"].rows)
             viewers = tables.gained(UNIQUE_VIEWERS, days, ("video_id", "event_day"), ("unique_viewers",))
-            of_days += compared_viewers(viewers, served["viewers"].rows)
+            numbers = [of_viewers(viewers, served["viewers"].rows), of_completion(by_day, served["days"].rows)]
+            of_days += compared_days(numbers)
             gained = by_day.groupBy("video_id").agg(*[F.sum(name).alias(name) for name in COUNTS])
             of_gained = gained.where(" OR ".join(f"{name} <> 0" for name in COUNTS)).select("video_id")
             counts = served["counts"]

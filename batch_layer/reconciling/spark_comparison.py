@@ -41,10 +41,10 @@ from batch_layer.reconciling.reconciliation import (
     place_differences,
     tally_differences,
 )
+from batch_layer.reconciling.spark_days import compared_days, of_completion, of_viewers
 from batch_layer.reconciling.spark_invalid import compared_invalid
 from batch_layer.reconciling.spark_served import ServedCounts
 from batch_layer.reconciling.spark_videos import COUNTS, compared_videos
-from batch_layer.reconciling.spark_viewers import compared_viewers
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import PublishedVersion
 
@@ -124,7 +124,7 @@ class SparkComparison:
             served = self._served.invalid_between(0, version.version)
             served = served if days is None else served.where(F.col("event_day").isin(*days))
             differences += compared_invalid(tables.happened(TALLY), served)
-            return count, differences + _viewer_differences(tables, self._served)
+            return count, differences + _day_differences(tables, self._served)
 
     def note_groups(self, version: PublishedVersion) -> None:
         """See the port."""
@@ -246,12 +246,13 @@ def _video_differences(tables: _Tables, served: ServedCounts) -> tuple[int, list
     return video_count, differences + more
 
 
-def _viewer_differences(tables: _Tables, served: ServedCounts) -> list[str]:
-    if UNIQUE_VIEWERS not in tables.version.snapshots:  # a release that counted no viewers
-        return []
-    shown = served.viewers_between(0, tables.version.version)
-    of_days = shown if tables.days is None else shown.where(F.col("event_day").isin(*tables.days))
-    return compared_viewers(tables.happened(UNIQUE_VIEWERS), of_days)
+def _day_differences(tables: _Tables, served: ServedCounts) -> list[str]:
+    until, days = tables.version.version, tables.days
+    of_days = F.lit(True) if days is None else F.col("event_day").isin(*days)
+    numbers = [of_completion(tables.happened(VIEWS_BY_VIDEO_DAY), served.days_between(0, until).where(of_days))]
+    if UNIQUE_VIEWERS in tables.version.snapshots:  # else of a release that counted no viewers
+        numbers.append(of_viewers(tables.happened(UNIQUE_VIEWERS), served.viewers_between(0, until).where(of_days)))
+    return compared_days(numbers)
 
 
 def _unreadable(spark: SparkSession, version: PublishedVersion, error: SparkError) -> str:

@@ -11,7 +11,12 @@ _COUNTS = """
     FROM published.video_counts WHERE version > %d AND version <= %d ORDER BY video_id, version DESC"""
 _DAYS = """
     SELECT video_id, event_day, sum(views_change)::bigint AS views, sum(billable_change)::bigint AS billable_views,
-        coalesce(sum(seconds_change), 0)::bigint AS watched_seconds
+        coalesce(sum(seconds_change), 0)::bigint AS watched_seconds,
+        coalesce(sum(length_known_change), 0)::bigint AS length_known_views,
+        coalesce(sum(reached_25_change), 0)::bigint AS reached_25,
+        coalesce(sum(reached_50_change), 0)::bigint AS reached_50,
+        coalesce(sum(reached_75_change), 0)::bigint AS reached_75,
+        coalesce(sum(reached_100_change), 0)::bigint AS reached_100
     FROM published.video_day_changes WHERE version > %d AND version <= %d GROUP BY video_id, event_day"""
 _INVALID = """
     SELECT event_day, invalid_class, sum(events_change)::bigint AS events
@@ -32,7 +37,10 @@ class ServedCounts(Protocol):
         """Return the newest counts of each video that a version in (after, until] changed."""
 
     def days_between(self, after: int, until: int) -> DataFrame:
-        """Return by how much the versions in (after, until] changed each video on each day, in the column event_day."""
+        """Return by how much the versions in (after, until] changed each video on each day, in the column event_day.
+
+        It has the columns of the completion, too.
+        """
 
     def invalid_between(self, after: int, until: int) -> DataFrame:
         """Return by how much versions in (after, until] changed invalid traffic: event_day, invalid_class, events."""

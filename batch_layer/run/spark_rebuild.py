@@ -11,6 +11,7 @@ from batch_layer.archive.removals import Removals
 from batch_layer.judging.batch_keys import Reading
 from batch_layer.judging.spark_accepted import accepted_rows, with_accepted
 from batch_layer.judging.spark_aggregates import rejected_events, whole
+from batch_layer.judging.spark_billability import with_quartile
 from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_decode import COLUMNS, PERSON, decode
 from batch_layer.judging.spark_facts import unchanged_facts
@@ -101,7 +102,7 @@ class Recount:
         seal = SealedRows.of(self._published(EVENTS), raw, self.version.day_rules, self.removals)
         policies = {day: self.policies[each.policy_version] for day, each in self.version.day_rules.items()}
         facts = self._written_facts()
-        stored, traffic = self._written_seal(seal)
+        stored, traffic = self._written_seal(seal, facts)
         judged = judge(
             stored,
             Kept(decoded.where(~seal.is_sealed), self.version.row_counts[RAW_EVENTS]),
@@ -144,12 +145,12 @@ class Recount:
             return self.tables.newest(TRAFFIC_OUTCOMES).where(F.lit(False))
         return given_rows(self._published(TRAFFIC_OUTCOMES))
 
-    def _written_seal(self, seal: SealedRows) -> tuple[Stored, TrafficOfDays]:
+    def _written_seal(self, seal: SealedRows, facts: DataFrame) -> tuple[Stored, TrafficOfDays]:
         """Write what is not counted again as it was published; return it as what was there before."""
         for name in (EVENTS, TRAFFIC_OUTCOMES):
             # with the columns of today: the snapshots of the version may have those of an earlier release
-            nothing = self.tables.newest(name).where(F.lit(False))
-            self._replace(name, seal.rows(self._published(name)) if seal.is_any else nothing)
+            rows = seal.rows(self._published(name)) if seal.is_any else self.tables.newest(name).where(F.lit(False))
+            self._replace(name, with_quartile(rows, facts) if name == EVENTS else rows)
         events, outcomes, viewers = (
             self.tables.on_branch(name, self.branch) for name in (EVENTS, TRAFFIC_OUTCOMES, VIEWERS)
         )

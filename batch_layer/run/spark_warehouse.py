@@ -23,6 +23,7 @@ from batch_layer.judging.spark_facts import catalogue_of, policies_of
 from batch_layer.judging.spark_revoked_keys import nowhere, place_at
 from batch_layer.judging.spark_traffic_groups import groups_of, undisturbed
 from batch_layer.judging.traffic_rules import NO_TRAFFIC_RULES, TrafficRules
+from batch_layer.lake.aggregates import SERVED
 from batch_layer.lake.content import Content
 from batch_layer.lake.iceberg_tables import IcebergTables, branch_of
 from batch_layer.lake.spark_errors import translated
@@ -220,7 +221,7 @@ class SparkWarehouse:
     def stage_counts(self, branch: Branch) -> StagedCounts:
         """See the port."""
         changed = [(each.removed.rows, each.added) for each in branch.engine.events]
-        counts = last_totals(branch.engine.totals)
+        counts = last_totals(branch.engine.totals).select("video_id", *SERVED)
         viewers = viewer_changes([(each.removed.rows, each.added) for each in branch.engine.viewers])
         parts = Changed(counts, day_changes(changed), invalid_changes(changed), viewers)
         return stage(parts, staging=self._staging, run_id=branch.run_id)

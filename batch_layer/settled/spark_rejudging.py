@@ -45,4 +45,4 @@ def rejudged(
     dropped = kept(over_cap(judged.where("billability = 'billable'"), paid_before, policies))
     settled = traffic.settled(with_cap(judged, dropped).drop("user_id"), period.days())
     # events of other days can belong to the period, too: late ones, by their own timestamp
-    return settled.unionByName(events.where(~is_judged))
+    return settled.select(*events.columns).unionByName(events.where(~is_judged))

@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.errors import RefusedError
+from batch_layer.judging.spark_billability import with_quartile
 from batch_layer.judging.spark_catalogue import CatalogueFacts
 from batch_layer.judging.spark_day_rows import DayRows, days_without_persons
 from batch_layer.judging.spark_day_traffic import EVENTS_AT_ONCE, DayJudging, EventRules
@@ -58,7 +59,9 @@ class TrafficTrial:
             RefusedError: no day is left whose personal columns are still there.
         """
         before = self.version.day_rules
-        stored = Stored(self._read(EVENTS), IcebergTables(self.spark).newest(VIEWERS), frozenset(before))
+        facts = self._read(VIDEO_FACTS)
+        events = with_quartile(self._read(EVENTS), facts)
+        stored = Stored(events, IcebergTables(self.spark).newest(VIEWERS), frozenset(before))
         outcomes = self._read(TRAFFIC_OUTCOMES)
         erased = days_without_persons(stored.events, stored.viewers, days)
         left = frozenset(days) - erased
@@ -75,7 +78,7 @@ class TrafficTrial:
         proposed = outcomes.where(~F.col("event_day").isin(sorted(left))).unionByName(fresh)
         by_version = {each.version: each for each in self.policies}
         counting = {day: by_version[each.policy_version] for day, each in before.items()}
-        by = EventRules(counting, self._read(VIDEO_FACTS), self.rules.sentences)
+        by = EventRules(counting, facts, self.rules.sentences)
         added, removed = judging.event_changes(judging.compared(fresh), proposed, by)
         of_days = on_days(outcomes, left)
         return SparkTriedTraffic(

@@ -67,7 +67,7 @@ class ViewerChange:
 
 @dataclass(frozen=True)
 class DayChange:
-    """The changes of a video on an event day (UTC) in a version; the sums are those of the cells."""
+    """The changes of a video on an event day (UTC) in a version; the first three sums are those of the cells."""
 
     video_id: str
     event_day: str
@@ -76,3 +76,11 @@ class DayChange:
     billable_views: int
     watched_seconds: int
     cells: Sequence[CellChange]
+    """Those that changed; none if only the completion did."""
+    length_known_views: int = 0
+    """Views of which it is known how much of the video's length they lasted."""
+    reached_25: int = 0
+    """Of them, those of 25 % or more."""
+    reached_50: int = 0
+    reached_75: int = 0
+    reached_100: int = 0

@@ -13,9 +13,11 @@ _TAKE_COUNTS = """
     FROM staging.video_counts WHERE run_id = %s ORDER BY video_id"""
 _TAKE_DAYS = """
     INSERT INTO published.video_day_changes (video_id, event_day, version, views_change, billable_change,
-        seconds_change, quarters, countries, devices, cell_views, cell_billable, cell_seconds)
+        seconds_change, quarters, countries, devices, cell_views, cell_billable, cell_seconds,
+        length_known_change, reached_25_change, reached_50_change, reached_75_change, reached_100_change)
     SELECT video_id, event_day, %s, views_change, billable_change,
-        seconds_change, quarters, countries, devices, cell_views, cell_billable, cell_seconds
+        seconds_change, quarters, countries, devices, cell_views, cell_billable, cell_seconds,
+        length_known_change, reached_25_change, reached_50_change, reached_75_change, reached_100_change
     FROM staging.video_day_changes WHERE run_id = %s ORDER BY video_id, event_day"""
 _TAKE_INVALID = """
     INSERT INTO published.invalid_changes (video_id, event_day, invalid_class, version, events_change, sample_event_ids)

@@ -16,7 +16,8 @@ _COUNT_COLUMNS = "run_id, piece, video_id, views, billable_views, watched_second
 _DAYS = "staging.video_day_changes"
 _DAY_COLUMNS = (
     "run_id, piece, video_id, event_day, views_change, billable_change, seconds_change, quarters, countries, devices, "
-    "cell_views, cell_billable, cell_seconds"
+    "cell_views, cell_billable, cell_seconds, length_known_change, reached_25_change, reached_50_change, "
+    "reached_75_change, reached_100_change"
 )
 _INVALID = "staging.invalid_changes"
 _INVALID_COLUMNS = "run_id, piece, video_id, event_day, invalid_class, events_change, sample_event_ids"
@@ -83,4 +84,9 @@ def _day_fields(change: DayChange) -> tuple[object, ...]:
         array_of_numbers(each.views for each in cells),
         array_of_numbers(each.billable_views for each in cells),
         array_of_numbers(each.watched_seconds for each in cells),
+        change.length_known_views,
+        change.reached_25,
+        change.reached_50,
+        change.reached_75,
+        change.reached_100,
     )

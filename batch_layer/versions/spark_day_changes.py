@@ -7,29 +7,32 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.judging.spark_unique_viewers import VIEWER_ROW
-from batch_layer.lake.aggregates import BY_VIDEO_DAY
+from batch_layer.lake.aggregates import COMPLETION, SERVED
 from batch_layer.lake.reason_sql import CLASS_OF_REASON
 from batch_layer.versions.day_changes import SAMPLES_MAX, TallyRow
 
 _CELL = ("quarter", "country", "device_type")
-_MEASURES = tuple(BY_VIDEO_DAY.measures)
 
 
 def day_changes(changed: Sequence[tuple[DataFrame, DataFrame]]) -> DataFrame:
     """Return the sums of the events `(removed, added)` of each part of a run, one row for each video and day.
 
     The columns are video_id, event_day as text, the measures and cells, as in `DayChange`. Removed events without a
-    duration are of a release that published no seconds: those of their cells are published now, be they zero.
+    duration are of a release that published no seconds: those of their cells are published now, be they zero. The same
+    holds for the completion of a day with removed events that have no column for it.
     """
     signed = [_signed(rows, sign) for pair in changed for rows, sign in zip(pair, (-1, 1), strict=True)]
     signed_rows = reduce(DataFrame.unionByName, signed)
-    sums = [F.sum(F.coalesce(name, F.lit(0))).alias(name) for name in _MEASURES]
-    is_first = F.bool_or(F.col("watched_seconds").isNull()).alias("is_first")
-    is_changed = " OR ".join(["is_first", *(f"{name} <> 0" for name in _MEASURES)])
-    cells = signed_rows.groupBy("video_id", "event_day", *_CELL).agg(*sums, is_first).where(is_changed)
-    listed = F.sort_array(F.collect_list(F.struct(*_CELL, *_MEASURES))).alias("cells")
+    sums = [F.sum(F.coalesce(name, F.lit(0))).alias(name) for name in (*SERVED, *COMPLETION)]
+    firsts = [F.bool_or(name).alias(name) for name in ("is_first", "is_first_completion")]
+    cells = signed_rows.groupBy("video_id", "event_day", *_CELL).agg(*sums, *firsts)
+    is_changed = F.expr(" OR ".join(["is_first", *(f"{name} <> 0" for name in SERVED)]))
+    # a list leaves out what is null
+    listed = F.sort_array(F.collect_list(F.when(is_changed, F.struct(*_CELL, *SERVED)))).alias("cells")
     day = F.date_format("event_day", "yyyy-MM-dd").alias("event_day")
-    return cells.groupBy("video_id", day).agg(*sums, listed)
+    days = cells.groupBy("video_id", day).agg(*sums, listed, firsts[1])
+    is_day = " OR ".join(["size(cells) > 0", "is_first_completion", *(f"{name} <> 0" for name in COMPLETION)])
+    return days.where(is_day).drop("is_first_completion")
 
 
 def invalid_changes(changed: Sequence[tuple[DataFrame, DataFrame]]) -> DataFrame:
@@ -82,14 +85,10 @@ def _signed(events: DataFrame, sign: int) -> DataFrame:
     billable = F.when(F.expr("billability = 'billable'"), sign).otherwise(0).alias("billable_views")
     quarter = F.expr("hour(happened_at) * 4 + minute(happened_at) DIV 15").cast("int").alias("quarter")
     seconds = (F.col("view_duration").cast("bigint") * sign).alias("watched_seconds")
-    columns = (
-        "video_id",
-        "event_day",
-        quarter,
-        "country",
-        "device_type",
-        F.lit(sign).alias("views"),
-        billable,
-        seconds,
-    )
-    return events.where("verdict = 'counted'").select(*columns)
+    has_completion = "quartile" in events.columns
+    rows = events if has_completion else events.withColumn("quartile", F.lit(None).cast("int"))
+    completion = [(F.expr(value) * sign).alias(name) for name, value in COMPLETION.items()]
+    firsts = {"is_first": F.col("view_duration").isNull(), "is_first_completion": F.lit(not has_completion)}
+    counted = rows.where("verdict = 'counted'").withColumns(firsts)
+    cell = ("video_id", "event_day", quarter, "country", "device_type")
+    return counted.select(*cell, F.lit(sign).alias("views"), billable, seconds, *completion, *firsts)

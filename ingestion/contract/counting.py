@@ -231,6 +231,16 @@ def judge_billability_alone(
     return Billability.BILLABLE
 
 
+def quartile_of(event: ViewEvent, facts: VideoFacts) -> int | None:
+    """Return how many quarters of the video's length a counted view lasted, 0 to 4; None if the length is not known.
+
+    Seconds that were watched twice count twice, as the player reports no more than their sum.
+    """
+    if facts.length_seconds is None:
+        return None
+    return min(4, 4 * event.view_duration // facts.length_seconds)
+
+
 def apply_cap(happened: Sequence[datetime], paid_before: Sequence[datetime], policy: CountingPolicy) -> list[bool]:
     """Return, for the views of one viewer and video in order of (timestamp, event id), which stay billable.
 

@@ -14,7 +14,7 @@ from serving_layer.access.access import Caller, nothing_here
 from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount, SpeedSums, merged
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.ports import Channels, QueryTooSlowError, SettledHistory
-from serving_layer.history.series import VideoSum, ViewerSum, WindowSum
+from serving_layer.history.series import CompletionSum, VideoSum, ViewerSum, WindowSum
 from serving_layer.problems.problems import ProblemError, refused
 from serving_layer.request.parameters import AtVersion, SeriesQuery, TopQuery
 
@@ -85,6 +85,15 @@ class HistoryReader:
             return []
         key = ("viewers", version, tuple(video_ids), query)
         return await self._remembered(key, version, self._history.viewers, video_ids, version.version, query)
+
+    async def completion(
+        self, video_ids: Sequence[str], version: ServedVersion, query: SeriesQuery
+    ) -> list[CompletionSum]:
+        """Return how far the viewers of a series by UTC days got, cached for the next page."""
+        if not version.version:
+            return []
+        key = ("completion", version, tuple(video_ids), query)
+        return await self._remembered(key, version, self._history.completion, video_ids, version.version, query)
 
     async def top(self, version: ServedVersion, query: TopQuery) -> list[VideoSum]:
         """Return a ranking, cached: it is the most expensive query, and the same for every caller."""

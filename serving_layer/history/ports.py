@@ -6,7 +6,7 @@ from typing import Protocol
 
 from serving_layer.counts.merge import ServedVersion, SettledCount
 from serving_layer.history.invalid import InvalidSum
-from serving_layer.history.series import VideoSum, ViewerSum, WindowSum
+from serving_layer.history.series import CompletionSum, VideoSum, ViewerSum, WindowSum
 from serving_layer.request.parameters import SeriesQuery, TopQuery
 
 
@@ -40,6 +40,12 @@ class SettledHistory(Protocol):
         """Return the different viewers of the videos together, by window; windows without any may be absent.
 
         The query is by UTC days and without groups. None: the version is of a release that counted no viewers.
+        """
+
+    def completion(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[CompletionSum]:
+        """Return how far the viewers of the videos got, by window; windows without views may be absent.
+
+        The query is by UTC days and without groups.
         """
 
     def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:

@@ -11,7 +11,7 @@ from serving_layer.counts.merge import ServedVersion, SettledCount
 from serving_layer.counts.postgres_versions import COUNTS_SQL, served_version
 from serving_layer.history.invalid import InvalidSum
 from serving_layer.history.ports import QueryTooSlowError
-from serving_layer.history.series import VideoSum, ViewerSum, WindowSum
+from serving_layer.history.series import CompletionSum, VideoSum, ViewerSum, WindowSum
 from serving_layer.request.parameters import SeriesQuery, TopQuery
 from serving_layer.request.windows import day_of
 
@@ -30,6 +30,14 @@ _TOTALS_SQL = f"SELECT coalesce(sum(views), 0)::bigint, coalesce(sum(billable_vi
 _DAYS_SQL = """
 SELECT width_bucket((event_day - DATE '1970-01-01') * 96, %s::integer[]) - 1, '', '',
        sum(views_change)::bigint, sum(billable_change)::bigint, sum(seconds_change)::bigint
+FROM published.video_day_changes
+WHERE video_id = ANY(%s) AND event_day BETWEEN %s AND %s AND version <= %s
+GROUP BY 1
+"""
+_COMPLETION_SQL = """
+SELECT width_bucket((event_day - DATE '1970-01-01') * 96, %s::integer[]) - 1, sum(length_known_change)::bigint,
+       sum(reached_25_change)::bigint, sum(reached_50_change)::bigint, sum(reached_75_change)::bigint,
+       sum(reached_100_change)::bigint
 FROM published.video_day_changes
 WHERE video_id = ANY(%s) AND event_day BETWEEN %s AND %s AND version <= %s
 GROUP BY 1
@@ -118,7 +126,7 @@ class PostgresHistory:
     def series(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[WindowSum]:
         """See the port."""
         start, end = query.edges[0], query.edges[-1]
-        arguments = (list(query.edges[:-1]), list(video_ids), day_of(start), day_of(end - 1), version)
+        arguments = _of_days(video_ids, version, query)
         if not query.group_by and query.is_by_day:
             return [WindowSum(*row) for row in self._reads.query(_DAYS_SQL, arguments)]
         columns = {each: f"c.{each}" if each in query.group_by else "''" for each in ("country", "device")}
@@ -128,9 +136,11 @@ class PostgresHistory:
         """See the port."""
         if not all(row[0] for row in self._reads.query(_HAS_VIEWERS_SQL, (version,))):
             return None
-        days = (day_of(query.edges[0]), day_of(query.edges[-1] - 1))
-        arguments = (list(query.edges[:-1]), list(video_ids), *days, version)
-        return [ViewerSum(*row) for row in self._reads.query(_VIEWERS_SQL, arguments)]
+        return [ViewerSum(*row) for row in self._reads.query(_VIEWERS_SQL, _of_days(video_ids, version, query))]
+
+    def completion(self, video_ids: Sequence[str], version: int, query: SeriesQuery) -> list[CompletionSum]:
+        """See the port."""
+        return [CompletionSum(*row) for row in self._reads.query(_COMPLETION_SQL, _of_days(video_ids, version, query))]
 
     def top(self, version: int, query: TopQuery, most: int) -> list[VideoSum]:
         """See the port."""
@@ -147,6 +157,12 @@ class PostgresHistory:
     def close(self) -> None:
         """Disconnect."""
         self._reads.close()
+
+
+def _of_days(video_ids: Sequence[str], version: int, query: SeriesQuery) -> tuple[object, ...]:
+    """Return the arguments of a query by windows: where they start, the videos, the first and last day, the version."""
+    days = (day_of(query.edges[0]), day_of(query.edges[-1] - 1))
+    return (list(query.edges[:-1]), list(video_ids), *days, version)
 
 
 def _kept(rows: Sequence[tuple[Any, ...]]) -> ServedVersion | None:

@@ -38,6 +38,27 @@ class ViewerSum(msgspec.Struct, frozen=True, gc=False):
     """Of them, those whose ids were removed: each is counted once for every video and day."""
 
 
+class CompletionSum(msgspec.Struct, frozen=True, gc=False):
+    """The store's sums of how far the viewers of one window got; `window` counts from 0.
+
+    All are None at a version of a release that did not sum them.
+    """
+
+    window: int
+    length_known_views: int | None
+    """Views of which it is known how much of the video's length they lasted."""
+    reached_25: int | None
+    """Of them, those of 25 % or more."""
+    reached_50: int | None
+    reached_75: int | None
+    reached_100: int | None
+
+
+COMPLETION = CompletionSum.__struct_fields__[1:]
+"""The measures of completion; none is larger than the one before it."""
+_Reached = Annotated[Count, Meta(description="Views that lasted as many percent of the length, or more")]
+
+
 class VideoSum(msgspec.Struct, frozen=True, gc=False):
     """The store's sum of one video in a range of days."""
 
@@ -50,7 +71,7 @@ class SeriesRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One window of an answer, and one group if groups were requested.
 
     A measure that was not requested is absent. It is null where it is not known, as the version is of a release that
-    did not sum watched seconds or count viewers; an average is null also where nobody watched.
+    did not sum watched seconds or completion, or count viewers; an average is null also where nobody watched.
     """
 
     start: datetime
@@ -63,6 +84,11 @@ class SeriesRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     average_view_duration: Annotated[float, Meta(ge=0, description="Seconds, to 0.001")] | UnsetType | None = UNSET
     unique_viewers: Annotated[Count, Meta(description="Exact, if no viewer is unknown")] | UnsetType | None = UNSET
     unknown_viewers: Annotated[Count, Meta(description="Too many by at most these")] | UnsetType = UNSET
+    length_known_views: Annotated[Count, Meta(description="Views of videos of known length")] | UnsetType | None = UNSET
+    reached_25: _Reached | UnsetType | None = UNSET
+    reached_50: _Reached | UnsetType | None = UNSET
+    reached_75: _Reached | UnsetType | None = UNSET
+    reached_100: _Reached | UnsetType | None = UNSET
 
 
 class TopRow(msgspec.Struct, frozen=True, gc=False):
@@ -84,7 +110,7 @@ class Series(Envelope, frozen=True, kw_only=True, omit_defaults=True):
     group_by: tuple[Literal["country", "device"], ...]
     rows: Sequence[SeriesRow]
     next: Next
-    measure: Literal["views", "watched_seconds", "average_view_duration", "unique_viewers"] = "views"
+    measure: Literal["views", "watched_seconds", "average_view_duration", "unique_viewers", "completion"] = "views"
 
 
 class VideoSeries(Series, frozen=True):
@@ -161,6 +187,24 @@ def with_viewers(rows: Iterable[SeriesRow], sums: Iterable[ViewerSum] | None) ->
             )
         viewers = {"unique_viewers": each.unique_viewers, "unknown_viewers": each.unknown_viewers}
         shown.append(structs.replace(row, **viewers))
+    return shown
+
+
+def with_completion(rows: Iterable[SeriesRow], sums: Iterable[CompletionSum]) -> list[SeriesRow]:
+    """Return the rows of a series without groups, with how far their viewers got; null where it is not known.
+
+    Raises:
+        ImpossibleCountError: more views reached a part of their video than there are, or than reached the part before.
+    """
+    found = {each.window: each for each in sums}
+    shown = []
+    for window, row in enumerate(rows):
+        each = found.get(window) if row.views else None
+        numbers = [0] * len(COMPLETION) if each is None else [getattr(each, name) for name in COMPLETION]
+        known = [row.views, *(number for number in numbers if number is not None), 0]
+        if sorted(known, reverse=True) != known:
+            raise ImpossibleCountError(f"a window of {row.views} views adds up to {numbers} that reached each part")
+        shown.append(structs.replace(row, **dict(zip(COMPLETION, numbers, strict=True))))
     return shown
 
 

@@ -41,9 +41,12 @@ CODES: dict[str, tuple[int, str]] = {
     "group_unknown": (422, "group_by names something other than country and device."),
     "measure_unknown": (
         422,
-        "measure is none of views, watched_seconds, average_view_duration and unique_viewers.",
+        "measure is none of views, watched_seconds, average_view_duration, unique_viewers and completion.",
     ),
-    "measure_by_day": (422, "unique_viewers was requested by group, or with windows that are not whole UTC days."),
+    "measure_by_day": (
+        422,
+        "unique_viewers or completion was requested by group, or with windows that are not whole UTC days.",
+    ),
     "order_unknown": (422, "by is neither views nor billable_views."),
     "removals_invalid": (422, "allow_removals is not a whole number from 0 on."),
     "limit_invalid": (422, "limit is not a whole number within its bounds."),

@@ -101,7 +101,7 @@ OrderBy = Annotated[
     Query(description="What to order by", examples=["views"]),
 ]
 Measure = Annotated[
-    Literal["views", "watched_seconds", "average_view_duration", "unique_viewers"],
+    Literal["views", "watched_seconds", "average_view_duration", "unique_viewers", "completion"],
     BeforeValidator(choice("measure", MEASURES, "measure_unknown")),
     Query(description="What each row shows besides its views", examples=["watched_seconds"]),
 ]

@@ -17,7 +17,9 @@ from serving_layer.request.windows import QUARTERS_PER_DAY, WindowKind, boundari
 
 GROUPS = ("country", "device")
 ORDERS = ("views", "billable_views")
-MEASURES = ("views", "watched_seconds", "average_view_duration", "unique_viewers")
+MEASURES = ("views", "watched_seconds", "average_view_duration", "unique_viewers", "completion")
+_KEPT_BY_DAY = {"unique_viewers": "who they are", "completion": "how far viewers got"}
+"""Measure that is kept by video and UTC day alone → what it says."""
 LIMIT_DEFAULT, LIMIT_MAX = 1_000, 10_000
 TOP_LIMIT_DEFAULT, TOP_LIMIT_MAX = 100, 1_000
 DAYS_MAX = 366
@@ -183,15 +185,17 @@ def series_query(start: str, end: str, kind: WindowKind, *, zone: ZoneInfo, grou
     return SeriesQuery(tuple(boundaries(first, last, kind, zone)), kind, zone, groups)
 
 
-def refuse_parts_of_days(query: SeriesQuery) -> None:
-    """Raise ProblemError if viewers cannot be counted for a series: who they are is kept by video and UTC day."""
+def refuse_parts_of_days(query: SeriesQuery, measure: str) -> None:
+    """Raise ProblemError if a series asks for parts of what is kept by video and UTC day."""
+    if measure not in _KEPT_BY_DAY:
+        return
     if query.group_by:
-        sentence = "unique_viewers have no group_by: who they are is kept by video and UTC day alone"
+        sentence = f"{measure} has no group_by: {_KEPT_BY_DAY[measure]} is kept by video and UTC day alone"
     elif query.is_by_day:
         return
     else:
         sentence = (
-            "unique_viewers are counted by UTC days, so windows begin and end at midnight UTC; "
+            f"{measure} is counted by UTC days, so windows begin and end at midnight UTC; "
             f"those of window={query.kind} in the timezone {query.zone.key} with this from and to do not"
         )
     raise refused("measure_by_day", sentence)

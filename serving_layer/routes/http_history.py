@@ -18,7 +18,16 @@ from serving_layer.access.http_access import Guard, GuardedRoute
 from serving_layer.access.http_needs import OnlyKnown, OwnPayee, needing
 from serving_layer.counts.merge import ServedVersion
 from serving_layer.history.history_reader import HistoryReader
-from serving_layer.history.series import ChannelSeries, Top, VideoSeries, series_rows, top_rows, with_viewers
+from serving_layer.history.series import (
+    COMPLETION,
+    ChannelSeries,
+    Top,
+    VideoSeries,
+    series_rows,
+    top_rows,
+    with_completion,
+    with_viewers,
+)
 from serving_layer.request.cursors import Cursors
 from serving_layer.request.http_parameters import (
     AskedSeries,
@@ -46,6 +55,9 @@ from serving_layer.request.parameters import (
 from serving_layer.request.windows import instant_of
 from serving_layer.routes.http_answers import IMMUTABLE, SECONDS, Form, answer
 from serving_layer.routes.http_described import PAGED, PUBLIC, SERIES, answered
+
+_COLUMNS = {"views": (), "unique_viewers": ("unique_viewers", "unknown_viewers"), "completion": COMPLETION}
+"""Measure → its columns in a table, if they are not the one of its name."""
 
 
 @dataclass(frozen=True)
@@ -220,12 +232,13 @@ async def _series(
     limit: int,
     billable: bool,
 ) -> dict[str, Any]:
-    if measure == "unique_viewers":
-        refuse_parts_of_days(query)
+    refuse_parts_of_days(query, measure)
     sums = await history.reader.series(video_ids, page.version, query) if page.version.version else []
     every = series_rows(query, sums, with_billable=billable, measure=measure)
     if measure == "unique_viewers":
         every = with_viewers(every, await history.reader.viewers(video_ids, page.version, query))
+    if measure == "completion":
+        every = with_completion(every, await history.reader.completion(video_ids, page.version, query))
     rows, following = page.cut(every, limit, history.cursors)
     start, end = (instant_of(edge, query.zone) for edge in (query.edges[0], query.edges[-1]))
     return {
@@ -245,8 +258,7 @@ def _shown(
     caller: Caller, asked: AskedPage, page: Page, *, query: SeriesQuery, body: VideoSeries | ChannelSeries
 ) -> Response:
     columns = ["start", "end", *query.group_by, "views", "billable_views"]
-    columns += [body.measure] if body.measure != "views" else []
-    columns += ["unknown_viewers"] if body.measure == "unique_viewers" else []
+    columns += _COLUMNS.get(body.measure, (body.measure,))
     return answer(asked.request, caller, body, form=asked.form, rows=body.rows, columns=columns, kept=page.kept)
 
 

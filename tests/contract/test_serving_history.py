@@ -28,15 +28,29 @@ from ingestion.contract.version import DayRules, PublishedVersion, SeenTraffic
 from serving_layer.access.postgres_reads import PooledReads
 from serving_layer.history.ports import QueryTooSlowError
 from serving_layer.history.postgres_history import PostgresHistory
-from serving_layer.history.series import series_rows, top_rows
+from serving_layer.history.series import COMPLETION, CompletionSum, series_rows, top_rows
 from serving_layer.request.parameters import MEASURES, SeriesQuery, TopQuery
 from serving_layer.request.windows import WindowKind, boundaries
 from tests.billing_postgres import own_database, put_in_force
-from tests.serving_fakes import PARTITIONS, SETTLED_UNTIL, FakeHistory, version
+from tests.serving_fakes import PARTITIONS, SETTLED_UNTIL, FakeHistory, reached_by, version
 
 START = datetime(2026, 10, 20, tzinfo=UTC)
 VIDEOS = ["-a", "_b", "c", "quiet"]
 VERSIONS = 4
+LENGTHS = {"-a": 61, "_b": 120}
+REACHED = [name.replace("_views", "") + "_change" for name in COMPLETION]
+UPGRADED = f"""
+ALTER TABLE published.video_day_changes DISABLE TRIGGER USER;
+CREATE TEMPORARY TABLE former AS SELECT * FROM published.video_day_changes WHERE version = 1;
+UPDATE former SET version = 2, views_change = 0, billable_change = 0, seconds_change = 0, quarters = '{{}}',
+    countries = '{{}}', devices = '{{}}', cell_views = '{{}}', cell_billable = '{{}}', cell_seconds = '{{}}';
+UPDATE published.video_day_changes SET {", ".join(f"{name} = NULL" for name in REACHED)} WHERE version = 1;
+INSERT INTO published.video_day_changes AS d SELECT * FROM former
+ON CONFLICT (video_id, event_day, version)
+DO UPDATE SET {", ".join(f"{name} = d.{name} + excluded.{name}" for name in REACHED)};
+ALTER TABLE published.video_day_changes ENABLE TRIGGER USER;
+"""
+"""Makes version 1 one of a release that did not say how far viewers got, and version 2 say it of its views, too."""
 JUDGED, UNJUDGED = date(2026, 11, 18), date(2026, 11, 19)
 INVALID_DAYS = [JUDGED, UNJUDGED, SETTLED_UNTIL.date() - timedelta(days=2), SETTLED_UNTIL.date() - timedelta(days=1)]
 PEOPLE = [viewer_key(str(number)) for number in range(7)]
@@ -70,17 +84,20 @@ def day_changes(events: Sequence[Event]) -> list[DayChange]:
     cells: dict[tuple[str, str], Counter[tuple[int, str, str]]] = {}
     billable: Counter[tuple[str, str, int, str, str]] = Counter()
     watched: Counter[tuple[str, str, int, str, str]] = Counter()
+    reached: dict[tuple[str, str], list[int]] = {}
     for video_id, instant, country, device, is_billable, seconds in events:
         place = (instant.hour * 4 + instant.minute // 15, country, device)
         key = (video_id, instant.date().isoformat())
         cells.setdefault(key, Counter())[place] += 1
         billable[(*key, *place)] += is_billable
         watched[(*key, *place)] += seconds
+        before = reached.get(key, [0] * len(COMPLETION))
+        reached[key] = list(map(sum, zip(before, reached_by(LENGTHS.get(video_id), seconds), strict=True)))
     return [
         DayChange(*key, places.total(), sum(billable[(*key, *place)] for place in places),
                   sum(watched[(*key, *place)] for place in places),
                   [CellChange(*place, count, billable[(*key, *place)], watched[(*key, *place)])
-                   for place, count in places.items()])
+                   for place, count in places.items()], *reached[key])
         for key, places in cells.items()
     ]  # fmt: skip
 
@@ -113,7 +130,7 @@ def random_viewers(rng: random.Random, there: dict[tuple[str, str], set[str]]) -
 def stores(postgres_url: str) -> Iterator[tuple[FakeHistory, PostgresHistory]]:
     """The same four versions in both, published by the batch layer's own store."""
     rng, fake, there = random.Random(7), FakeHistory(), dict[tuple[str, str], set[str]]()
-    fake.uncounted_until = 1
+    fake.uncounted_until, fake.lengths, fake.unreached_until = 1, LENGTHS, 1
     totals: dict[str, list[int]] = {}
     with own_database(postgres_url, with_versions=False) as url:
         with closing(PostgresVersionStore(url)) as store:
@@ -151,6 +168,7 @@ def stores(postgres_url: str) -> Iterator[tuple[FakeHistory, PostgresHistory]]:
         fake.forgotten = {PEOPLE[0]}
         with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
             cursor.execute("SELECT published.forget_viewers(NULL, %s)", (PEOPLE[0],))
+            cursor.execute(UPGRADED)
         with closing(PostgresHistory(url)) as history:
             yield fake, history
 
@@ -241,6 +259,21 @@ def test_viewers_are_counted_once_in_any_range_at_every_version(
         found += fake
     assert any(each.unknown_viewers for each in found)
     assert any(each.unique_viewers > each.unknown_viewers for each in found)
+
+
+def test_how_far_viewers_got_adds_up_the_same_at_every_version(stores: tuple[FakeHistory, PostgresHistory]) -> None:
+    rng, zone, first, seen = random.Random(9), ZoneInfo("UTC"), int(START.timestamp()) // 900, Counter[str]()
+    for _ in range(20):
+        start, kind = first + 96 * rng.randrange(12), rng.choice([WindowKind.DAY, WindowKind.RANGE])
+        query = SeriesQuery(tuple(boundaries(start, start + 96 * rng.randint(1, 9), kind, zone)), kind, zone, ())
+        chosen, number = rng.sample(VIDEOS, rng.randint(1, 4)), rng.randint(1, VERSIONS)
+        fake, real = (sorted(store.completion(chosen, number, query), key=lambda each: each.window) for store in stores)
+        assert real == fake, (query, chosen, number)
+        seen += Counter({name: sum(getattr(each, name) or 0 for each in real) for name in COMPLETION})
+        if number == 1:
+            assert all(each == CompletionSum(each.window, *[None] * 5) for each in real)
+    assert set(seen) == set(COMPLETION)
+    assert seen["reached_100"] < seen["length_known_views"]
 
 
 @pytest.mark.parametrize("by", ["views", "billable_views"])

@@ -119,6 +119,7 @@ class Books:
         for whole in (edges[::24], (edges[0], edges[-1])):
             query = SeriesQuery(whole, WindowKind.RANGE, zone, ())
             found += [sorted(self.history.viewers([each], version, query) or [], key=str) for each in VIDEOS]
+            found += [sorted(self.history.completion([each], version, query), key=str) for each in VIDEOS]
         for by in ("views", "billable_views"):
             query_top = TopQuery(by, EVENT_DAYS[0], EVENT_DAYS[-1] + timedelta(days=1))
             found.append(top_rows(by, self.history.top(version, query_top, 10), with_billable=True))
@@ -139,7 +140,10 @@ def books(postgres_url: str) -> Iterator[Books]:
 
 
 def change(rng: random.Random, video_id: str, event_day: date, held: dict[tuple[object, ...], int]) -> DayChange:
-    """Add views to a few cells, or remove all that a cell holds."""
+    """Add views to a few cells, or remove all that a cell holds; or change how far viewers got, and nothing else."""
+    reached = [rng.randint(1, 9) for _ in range(5)]
+    if rng.random() < 0.2:  # a catalogue tells the length of the video
+        return DayChange(video_id, event_day.isoformat(), 0, 0, 0, [], *reached)
     cells = []
     for quarter, country in {(rng.randrange(96), rng.choice("DI")) for _ in range(rng.randint(1, 3))}:
         cell = (video_id, event_day, quarter, country)
@@ -147,9 +151,8 @@ def change(rng: random.Random, video_id: str, event_day: date, held: dict[tuple[
         held[cell] = held.get(cell, 0) + views
         cells.append(CellChange(quarter, country, 'odd "{},\\ device', views, views, views * 60))
     views = sum(each.views for each in cells)
-    return DayChange(
-        video_id, event_day.isoformat(), views, views, views * 60, sorted(cells, key=lambda each: each.quarter)
-    )
+    cells.sort(key=lambda each: each.quarter)
+    return DayChange(video_id, event_day.isoformat(), views, views, views * 60, cells, *reached)
 
 
 def invalid_of(change: DayChange, number: int) -> InvalidChange:

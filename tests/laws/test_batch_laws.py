@@ -29,7 +29,7 @@ from batch_layer.run.rebuild import rebuild_once
 from batch_layer.run.run import run_once
 from batch_layer.run.spark_warehouse import SparkWarehouse
 from ingestion.contract.attesting_keys import AttestationCheck, AttestingKeys
-from ingestion.contract.counting import Billability, OwnViewer, VideoFacts, settle
+from ingestion.contract.counting import Billability, OwnViewer, VideoFacts, quartile_of, settle
 from ingestion.contract.day_traffic import NO_TRAFFIC, JudgedTraffic
 from ingestion.contract.event_contracts import NEWEST
 from ingestion.contract.policy import CountingPolicy
@@ -53,6 +53,8 @@ from tests.random_logs import (
 from tests.shipped_policies import shipped_policy_on
 from tests.spark_fixtures import MemoryRun
 from tests.unique_viewers import unique_viewers_now, viewers_after, viewers_of
+
+COMPLETION = ("length_known_views", "reached_25", "reached_50", "reached_75", "reached_100")
 
 
 def stored_outcomes(run: MemoryRun, spark: SparkSession) -> dict[tuple[int, int], tuple[object, ...]]:
@@ -103,10 +105,10 @@ def assert_equals_settle(
     }
     assert not different, f"seed {seed}: (stored, expected) {different}"
     assert len(stored) == len(expected), f"seed {seed}"
-    assert_tables_follow(run, spark, expected, seed)
+    assert_tables_follow(run, facts, expected, seed)
 
 
-def assert_tables_follow(run: MemoryRun, spark: SparkSession, expected: dict, seed: object) -> None:
+def assert_tables_follow(run: MemoryRun, facts: Mapping[str, VideoFacts], expected: dict, seed: object) -> None:
     """The derived tables, the tally and the served counts are sums over the expected outcomes."""
     version, tables = run.versions.published[-1], run.warehouse.tables
     counted = {
@@ -133,21 +135,7 @@ def assert_tables_follow(run: MemoryRun, spark: SparkSession, expected: dict, se
             event = run.log.messages[place[0]][place[1]].received.decoded
             invalid[event.video_id, str(event.timestamp.astimezone(UTC).date()), str(CLASS_OF_CODE[out[2][0]])] += 1
     assert invalid_now(run) == invalid, f"seed {seed}"
-    details: Counter[tuple[object, ...]] = Counter()
-    by_day: Counter[tuple[object, ...]] = Counter()
-    for (video_id, day, _, country, device_type), sums in cells.items():
-        for name, value in zip(COUNTS, sums, strict=True):
-            details[video_id, day, country, device_type, name] += value
-            by_day[video_id, day, name] += value
-    for table, keys, sums_of in (
-        (VIEWS_BY_DETAIL, ("video_id", "event_day", "country", "device_type"), details),
-        (VIEWS_BY_VIDEO_DAY, ("video_id", "event_day"), by_day),
-    ):
-        found: Counter[tuple[object, ...]] = Counter()
-        for row in tables.at(table, version.snapshots[table]).collect():
-            for name in COUNTS:
-                found[(*(str(row[key]) for key in keys), name)] += row[name]
-        assert +found == +sums_of, f"seed {seed}: {table}"
+    assert_sums_follow(run, cells, completion_of(counted.values(), facts), seed)
     assert_viewers_follow(run, counted.values(), seed)
     tally = tables.at(TALLY, version.snapshots[TALLY]).collect()
     by_verdict: Counter[str] = Counter()
@@ -155,6 +143,38 @@ def assert_tables_follow(run: MemoryRun, spark: SparkSession, expected: dict, se
         by_verdict[row.verdict] += row.event_count
     assert by_verdict == Counter(out[0] for out in expected.values()), f"seed {seed}"
     assert sum(by_verdict.values()) == sum(version.offsets.ends), f"seed {seed}"
+
+
+def assert_sums_follow(run: MemoryRun, cells: dict, completion: Counter[tuple[str, ...]], seed: object) -> None:
+    """The tables of views add up to the expected cells, and to how far their viewers got."""
+    version, tables = run.versions.published[-1], run.warehouse.tables
+    places = ("video_id", "event_day", "country", "device_type")
+    expected = Counter(completion)
+    for (video_id, day, _, country, device_type), sums in cells.items():
+        for name, value in zip(COUNTS, sums, strict=True):
+            expected[video_id, day, country, device_type, name] += value
+    for table, keys in ((VIEWS_BY_DETAIL, places), (VIEWS_BY_VIDEO_DAY, places[:2]), (VIEWS_BY_VIDEO, places[:1])):
+        sums_of: Counter[tuple[str, ...]] = Counter()
+        for (*place, name), value in expected.items():
+            sums_of[(*place[: len(keys)], name)] += value
+        found: Counter[tuple[str, ...]] = Counter()
+        for row in tables.at(table, version.snapshots[table]).collect():
+            for name in (*COUNTS, *COMPLETION):
+                found[(*(str(row[key]) for key in keys), name)] += row[name]
+        assert +found == +sums_of, f"seed {seed}: {table}"
+
+
+def completion_of(counted: Iterable[Any], facts: Mapping[str, VideoFacts]) -> Counter[tuple[str, ...]]:
+    """Return by video, day, country, device and measure how many of the counted events reached it."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for event in counted:
+        quartile = quartile_of(event, facts.get(event.video_id, VideoFacts()))
+        day = str(event.timestamp.astimezone(UTC).date())
+        device_type = "unknown" if event.device_type is None else event.device_type
+        place = (event.video_id, day, country_by(NEWEST, event), device_type)
+        for name in () if quartile is None else COMPLETION[: 1 + quartile]:
+            found[(*place, name)] += 1
+    return found
 
 
 def assert_viewers_follow(run: MemoryRun, counted: Iterable[Any], seed: object) -> None:

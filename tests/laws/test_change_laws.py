@@ -147,6 +147,14 @@ def test_seconds_that_nobody_watched_are_named(history: History) -> None:
 
 
 @pytest.mark.parametrize("day", ["2026-11-19", "2026-10-01"])
+def test_a_part_of_a_video_that_no_viewer_reached_is_named(history: History, day: str) -> None:
+    versions = history.copy()
+    versions.days.append((2, DayChange("-a", day, 0, 0, 0, [], reached_75=1)))
+    (difference,) = of_change(history.spark, versions, 1)
+    assert difference.startswith(f"completion of video -a on {day}: views_by_video_day has ")
+
+
+@pytest.mark.parametrize("day", ["2026-11-19", "2026-10-01"])
 def test_invalid_traffic_that_no_run_found_is_named(history: History, day: str) -> None:
     versions = history.copy()
     versions.invalid.append((2, InvalidChange("-a", day, "robot", 7, [])))

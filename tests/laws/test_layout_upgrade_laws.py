@@ -38,7 +38,7 @@ from ingestion.contract.traits import Traits, TraitsKey, traits_of
 from ingestion.contract.unavailable import UnavailableError
 from ingestion.contract.version import DayRules, PublishedVersion
 from tests.batch_fakes import ATTESTATION_KEYS, TOPIC
-from tests.laws.test_batch_laws import Crash, CrashingBefore, assert_equals_settle
+from tests.laws.test_batch_laws import COMPLETION, Crash, CrashingBefore, assert_equals_settle
 from tests.laws.test_change_laws import of_change
 from tests.random_logs import PARTITIONS, START, decide_some, grow, later_facts, no_gate, random_facts, worlds
 from tests.spark_fixtures import TRAITS_KEY, MemoryRun
@@ -229,9 +229,7 @@ def test_tables_without_some_of_todays_columns_are_those_of_an_earlier_release(
 
 
 @pytest.mark.usefixtures("empty_tables")
-def test_an_upgrade_sums_the_watched_seconds_of_every_view_that_was_published_without_them(
-    spark: SparkSession, tmp_path: Path
-) -> None:
+def test_an_upgrade_sums_what_the_release_of_before_did_not_of_every_view(spark: SparkSession, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     run = MemoryRun.with_partitions(spark, PARTITIONS, tmp_path)
     among = worlds(rng, 8)
@@ -241,10 +239,12 @@ def test_an_upgrade_sums_the_watched_seconds_of_every_view_that_was_published_wi
     decide_some(run, rng)
     assert run_once(run.ports(), TOPIC).state == "published"
     tables = (VIEWS_BY_DETAIL, VIEWS_BY_VIDEO_DAY, VIEWS_BY_VIDEO)
-    run.versions.published = [made_without(run, spark, {name: ["watched_seconds"] for name in tables})]
+    missing = {name: ["watched_seconds", *COMPLETION] for name in tables}
+    run.versions.published = [made_without(run, spark, {**missing, EVENTS: ["quartile"]})]
     run.versions.counts = [(at, replace(each, watched_seconds=0)) for at, each in run.versions.counts]
     unsummed = [(day, [replace(cell, watched_seconds=0) for cell in day.cells]) for _, day in run.versions.days]
-    run.versions.days = [(1, replace(day, watched_seconds=0, cells=cells)) for day, cells in unsummed]
+    nothing = dict.fromkeys(COMPLETION, 0)
+    run.versions.days = [(1, replace(day, watched_seconds=0, cells=cells, **nothing)) for day, cells in unsummed]
     assert reconcile_once(run.ports().reconcile, None).differences == (), "before the upgrade there is nothing to sum"
     with pytest.raises(RefusedError, match=r"version 1 has the tables of an earlier release"):
         run_once(run.ports(), TOPIC)

@@ -6,7 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingestion.contract.counting import Billability, Outcome, OwnViewer, Received, Verdict, VideoFacts, settle
+from ingestion.contract.counting import (
+    Billability,
+    Outcome,
+    OwnViewer,
+    Received,
+    Verdict,
+    VideoFacts,
+    quartile_of,
+    settle,
+)
 from ingestion.contract.day_traffic import JudgedTraffic, TrafficOutcome
 from ingestion.contract.event import Reason, RejectedEvent, ViewEvent
 from ingestion.contract.offsets import OffsetVector
@@ -148,6 +157,17 @@ def test_a_counted_view_is_billable_unless_a_rule_says_otherwise(
 ) -> None:
     log = received(view(1, **changes))  # type: ignore[arg-type]
     assert billabilities(log, video=VideoFacts(length_seconds, (OwnViewer("owner"),))) == [billability]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "length_seconds", "quartile"),
+    [(0, 100, 0), (24, 100, 0), (25, 100, 1), (50, 101, 1), (51, 101, 2), (99, 100, 3), (100, 100, 4), (86_400, 1, 4),
+     (0, 1, 0), (86_400, 2_147_483_647, 0), (60, None, None)],
+)  # fmt: skip
+def test_a_view_reaches_the_quarters_of_a_length_that_is_known(
+    seconds: int, length_seconds: int | None, quartile: int | None
+) -> None:
+    assert quartile_of(view(1, view_duration=seconds), VideoFacts(length_seconds)) == quartile
 
 
 @pytest.mark.parametrize(

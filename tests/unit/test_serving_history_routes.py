@@ -19,7 +19,7 @@ from serving_layer.access.access import GRANTS, Caller, Role, Scope, anonymous
 from serving_layer.access.http_access import GuardedRoute
 from serving_layer.counts.live_counts import LiveCount
 from serving_layer.counts.prometheus_api import ApiMetrics
-from serving_layer.history.series import ViewerSum
+from serving_layer.history.series import CompletionSum, ViewerSum
 from serving_layer.money.estimate_reader import EstimateReader
 from serving_layer.money.todays_estimate import LIVE_VIDEOS_MAX
 from serving_layer.problems.problems import CODES, ProblemError
@@ -225,14 +225,15 @@ def test_unique_viewers_of_a_version_that_counted_none_are_not_made_up(served: S
     ("asked", "named"),
     [
         ("window=hour", "window=hour in the timezone UTC"),
-        ("group_by=country", "have no group_by"),
+        ("group_by=country", "has no group_by"),
         ("timezone=Europe/Berlin", "window=day in the timezone Europe/Berlin"),
         ("from=2026-11-20T12:00:00Z", "with this from and to"),
     ],
 )
-def test_unique_viewers_of_parts_of_days_are_refused(shared: Served, asked: str, named: str) -> None:
+@pytest.mark.parametrize("measure", ["unique_viewers", "completion"])
+def test_what_is_kept_by_day_is_refused_of_parts_of_days(shared: Served, asked: str, named: str, measure: str) -> None:
     days = "to=2026-11-23" if asked.startswith("from") else DAY
-    answer = shared.get(f"/v1/videos/-a/views/series?{days}&{asked}&measure=unique_viewers")
+    answer = shared.get(f"/v1/videos/-a/views/series?{days}&{asked}&measure={measure}")
     assert (answer.status_code, answer.json()["code"], named in answer.json()["detail"]) == (
         422,
         "measure_by_day",
@@ -245,12 +246,41 @@ def test_more_unknown_viewers_than_viewers_are_an_error(served: Served) -> None:
     assert served.get(f"/v1/videos/-a/views/series?{DAY}&measure=unique_viewers").status_code == 500
 
 
+COMPLETION = ["length_known_views", "reached_25", "reached_50", "reached_75", "reached_100"]
+
+
+def test_completion_says_of_how_many_views_the_length_is_known_and_how_far_they_got(served: Served) -> None:
+    served.history.lengths = {"-a": 60}
+    series = f"/v1/videos/-a/views/series?{DAY}&measure=completion"
+    rows = served.get(series).json()["rows"]
+    assert [[row[name] for name in COMPLETION] for row in rows] == [[3, 2, 1, 1, 1], [1, 0, 0, 0, 0], [0] * 5]
+    whole = served.get(f"{series}&window=range&format=csv")
+    assert [row["reached_25"] for row in csv.DictReader(io.StringIO(whole.text))] == ["2"]
+    channel = served.get(f"/v1/channels/{OWNER}/views/series?{DAY}&measure=completion").json()
+    assert [row["length_known_views"] for row in channel["rows"]] == [3, 1, 0], "the length of the other is not known"
+    assert channel["measure"] == "completion"
+
+
+def test_completion_of_a_version_that_did_not_sum_it_is_not_made_up(served: Served) -> None:
+    served.history.lengths, served.history.unreached_until = {"-a": 60}, 1
+    before = served.get(f"/v1/videos/-a/views/series?{DAY}&version=1&measure=completion").json()["rows"]
+    assert [[row[name] for name in COMPLETION] for row in before] == [[None] * 5, [None] * 5, [0] * 5]
+
+
+@pytest.mark.parametrize("sums", [(4, 0, 0, 0, 0), (2, 1, 2, 0, 0), (2, 1, 1, 1, -1)])
+def test_more_views_that_reached_a_part_than_the_one_before_are_an_error(
+    served: Served, sums: tuple[int, int, int, int, int]
+) -> None:
+    served.history.completion = lambda *_: [CompletionSum(0, *sums)]  # type: ignore[method-assign]
+    assert served.get(f"/v1/videos/-a/views/series?{DAY}&measure=completion").status_code == 500
+
+
 def test_an_unknown_measure_is_refused_with_those_there_are(shared: Served) -> None:
     answer = shared.get(f"/v1/videos/-a/views/series?{DAY}&measure=likes")
     assert (answer.status_code, answer.json()["code"]) == (422, "measure_unknown")
     assert (
         answer.json()["detail"]
-        == "measure is 'likes'; allowed are views, watched_seconds, average_view_duration, unique_viewers"
+        == "measure is 'likes'; allowed are views, watched_seconds, average_view_duration, unique_viewers, completion"
     )
 
 

@@ -20,6 +20,7 @@ from serving_layer.counts.live_counts import LiveCount, ReadLive, live_channel, 
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.history.history_reader import settled_unavailable
 from serving_layer.history.invalid import InvalidSum
+from serving_layer.history.series import CompletionSum
 from serving_layer.money.proofs import EventCopy, EventPart, EventPayment, PaidEvent, PaymentStatus, ProvenStatement
 from serving_layer.money.statements import ChainLink, StatementDetail, StatementLine
 from serving_layer.money.todays_estimate import TodaysEstimate
@@ -268,6 +269,12 @@ class FakePorts:
         days = [span.start_on + timedelta(days=each) for each in range((span.end_on - span.start_on).days)]
         by_day = tuple(DayViewers(day, 800 + (index * 7_919) % 300) for index, day in enumerate(days))
         return Viewers(1_640, 3, by_day)
+
+    async def completion(
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
+    ) -> CompletionSum:
+        self._needs_postgres()
+        return CompletionSum(0, *([None] * 5 if self.is_unsummed else (1_600, 1_200, 800, 401, 1)))
 
     async def days(
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period

@@ -12,7 +12,7 @@ from serving_layer.counts.merge import ServedCount, ServedVersion, SettledCount
 from serving_layer.counts.prometheus_api import ApiMetrics
 from serving_layer.history.history_reader import HistoryReader
 from serving_layer.history.invalid import InvalidSum
-from serving_layer.history.series import seconds_of
+from serving_layer.history.series import CompletionSum, seconds_of
 from serving_layer.money.estimate_reader import EstimateReader
 from serving_layer.money.todays_estimate import TodaysEstimate
 from serving_layer.portal.records import (
@@ -153,6 +153,15 @@ class ServedChannelCounts:
         found = {each.window: each.unique_viewers for each in of_days}
         days = [DayViewers(day_of(edge), found.get(window, 0)) for window, edge in enumerate(by_day.edges[:-1])]
         return Viewers(unique, unknown, tuple(days))
+
+    async def completion(
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
+    ) -> CompletionSum:
+        """See the port."""
+        by_day, videos = by_utc_days(span.start_on, span.end_on), await self._asked(payee_id, version, video_id)
+        whole = SeriesQuery((by_day.edges[0], by_day.edges[-1]), WindowKind.RANGE, by_day.zone, ())
+        found = await self._history.completion(videos, version, whole)
+        return found[0] if found else CompletionSum(0, 0, 0, 0, 0, 0)
 
     async def top(self, payee_id: str, version: ServedVersion, span: Period, limit: int) -> Sequence[VideoRow]:
         """See the port."""

@@ -74,16 +74,19 @@ async def _counts(visit: Visit, video_id: str | None, days: int) -> dict[str, An
     """Return the settled counts of one video, or of all, in the last days: by day, country and device."""
     payee_id, version, counts = visit.payee_id, visit.portal.version(), visit.portal.counts
     if version is None or version.version == 0:
-        return {"by_day": (), "watch": WatchTime.of(()), "viewers": None, "countries": (), "devices": ()}
+        nothing = dict.fromkeys(("by_day", "countries", "devices"), ())
+        return {**nothing, "watch": WatchTime.of(()), "viewers": None, "completion": None}
     span = span_of(visit, days)
     by_day = await visit.attempt((), counts.days(payee_id, version, video_id, span))
     viewers = await visit.attempt(None, counts.viewers(payee_id, version, video_id, span))
+    completion = await visit.attempt(None, counts.completion(payee_id, version, video_id, span))
     countries = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "country"))
     devices = await visit.attempt((), counts.groups(payee_id, version, video_id, span, "device"))
     return {
         "by_day": by_day if any(day.views for day in by_day) else (),
         "watch": WatchTime.of(by_day),
         "viewers": viewers,
+        "completion": completion,
         "countries": countries[:GROUPS_SHOWN],
         "devices": devices[:GROUPS_SHOWN],
     }

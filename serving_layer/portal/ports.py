@@ -17,6 +17,7 @@ from serving_layer.access.sign_in import Attempt
 from serving_layer.counts.live_counts import ReadLive
 from serving_layer.counts.merge import ServedCount, ServedVersion
 from serving_layer.history.invalid import InvalidSum
+from serving_layer.history.series import CompletionSum
 from serving_layer.money.todays_estimate import TodaysEstimate
 from serving_layer.portal.account_records import OwnAccount
 from serving_layer.portal.earnings_records import EstimateRow, PayeeMoney
@@ -126,6 +127,11 @@ class ChannelCounts(Protocol):
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
     ) -> Viewers | None:
         """Return the viewers of a span and of each of its UTC days, ascending; None if the version counted none."""
+
+    async def completion(
+        self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
+    ) -> CompletionSum:
+        """Return how far the viewers of a span got."""
 
     async def top(self, payee_id: str, version: ServedVersion, span: Period, limit: int) -> Sequence[VideoRow]:
         """Return the payee's videos with the most settled views in a span, best first."""

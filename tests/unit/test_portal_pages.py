@@ -666,6 +666,21 @@ def test_the_viewers_of_the_days_are_shown_together_and_day_by_day(client: TestC
 
 
 @pytest.mark.parametrize("path", ["/portal/dashboard", "/portal/videos/-walk_01"])
+def test_how_far_viewers_got_is_shown_with_its_share_of_the_views_that_can_tell(
+    client: TestClient, ports: FakePorts, path: str
+) -> None:
+    sign_in(client, "ann")
+    page = client.get(f"{path}?days=7").text
+    panel = page[page.index("How far viewers got") :]
+    assert "Of 1,600 views in the last 7 days the length of the video is known." in panel
+    shown = re.findall(r'">(\d+) %</th><td class="number">([\d,]+)</td><td class="number">([\d.]+) %', panel)
+    assert shown == [("25", "1,200", "75.0"), ("50", "800", "50.0"), ("75", "401", "25.1"), ("100", "1", "0.1")]
+    ports.is_unsummed = True
+    page = client.get(f"{path}?days=7").text
+    assert "This is not summed in this version." in page[page.index("How far viewers got") :]
+
+
+@pytest.mark.parametrize("path", ["/portal/dashboard", "/portal/videos/-walk_01"])
 def test_the_days_of_a_page_are_downloaded_as_csv(client: TestClient, ports: FakePorts, path: str) -> None:
     sign_in(client, "ann")
     link = re.search(r'href="(/portal/days.csv[^"]+)"', client.get(f"{path}?days=7").text)

@@ -68,7 +68,7 @@ def test_numbers_that_differ_are_named_with_both_values_and_the_rest_is_counted(
     )
 
 
-def test_more_billable_views_than_views_and_more_seconds_than_they_can_have_are_named(
+def test_counts_of_a_row_that_contradict_each_other_are_named(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def added(table: str, *rows: tuple[object, ...]) -> TableChanges:
@@ -79,7 +79,11 @@ def test_more_billable_views_than_views_and_more_seconds_than_they_can_have_are_
     changes = {each.table: added(each.table) for each in AGGREGATES}
     longest = VIEW_DURATION_SECONDS_MAX
     changes[VIEWS_BY_VIDEO] = added(
-        VIEWS_BY_VIDEO, ("right", 2, 2, 2 * longest), ("paid", 2, 3, 5), ("watched", 1, 0, longest + 1)
+        VIEWS_BY_VIDEO,
+        ("right", 2, 2, 2 * longest, 2, 2, 1, 1, 0),
+        ("paid", 2, 3, 5, 0, 0, 0, 0, 0),
+        ("watched", 1, 0, longest + 1, 0, 0, 0, 0, 0),
+        ("reached", 2, 0, 5, 2, 1, 1, 2, 0),
     )
     nothing = OffsetVector("topic", (0,))
     subject = Subject(changes, None, nothing, nothing, Archived({}, {}))
@@ -89,6 +93,8 @@ def test_more_billable_views_than_views_and_more_seconds_than_they_can_have_are_
         "views_not_billable -1",
         f"counts: seconds_below_maximum is below 0 in 1 rows: of_table {VIEWS_BY_VIDEO}, video_id watched, "
         "seconds_below_maximum -1",
+        f"counts: is_completion_right is none of True in 1 rows: of_table {VIEWS_BY_VIDEO}, video_id reached, "
+        "is_completion_right False",
     )
 
 

@@ -4,8 +4,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from xml.etree import ElementTree as ET
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from schwifty import IBAN
 
 from billing.money import MICROS, decimals_of, minor_unit_micros, written_amount
@@ -18,6 +16,7 @@ from billing.payouts.payouts import SEPA_AMOUNT_MAX_MICROS, PayoutBatch, PayoutI
 from billing.terms.currency import CURRENCIES
 from ingestion.contract.requests import FileRefusedError
 from tests import status_reports
+from tests.examples import given, settings, st
 
 BATCH = "VL-EUR-20261201-1"
 DEBTOR = BankAccount("", "Viewledger", "NO9386011117947")
@@ -43,7 +42,7 @@ accounts = st.builds(BankAccount, st.just("ann"), names, st.one_of(real_ibans, s
 payee_ids = st.from_regex(r"\A[A-Za-z0-9_-]{1,64}\Z")
 
 
-@settings(max_examples=60, deadline=None)  # the schema is read again for every file
+@settings(max_examples=60)  # the schema is read again for every file
 @given(accounts, payee_ids, st.integers(1, SEPA_AMOUNT_MAX_MICROS // 10_000))
 def test_whatever_passes_the_import_is_a_file_that_the_schema_takes(
     account: BankAccount, payee_id: str, cents: int

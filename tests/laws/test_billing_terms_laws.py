@@ -3,12 +3,10 @@
 from datetime import date, timedelta
 from itertools import pairwise
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from billing.money import NANOMICROS, SHARE_WHOLE_PPM, settle_line, withheld
 from billing.terms.contracts import Rate, RateForm, Tier
 from billing.terms.ownership import SINCE_EVER, WITHOUT_END, OwnerShare, divided, wrong_sums
+from tests.examples import given, st
 
 DAY = date(2026, 1, 1)
 MICROS = st.integers(0, 10**12)

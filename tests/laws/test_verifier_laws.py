@@ -11,19 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from billing.proof.checkpoint import Link
 from billing.proof.ed25519_keys import SigningKey, create_key
 from billing.proof.journal import Record, record_of
 from billing.terms.catalogue import Catalogue
 from tests.bundle_makers import Month, month_with, random_month, signed
+from tests.examples import SHARING_A_FIXTURE, given, st
 from tests.verifier import verifier
 
 Change = Callable[[list[bytes], int, random.Random], list[bytes]]
 CHANGED = ("events.csv.gz", "counts.csv.gz", "payees.csv", "videos.csv", "owners.csv", "records.jsonl", "leaves.csv")
-MANY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +37,7 @@ def bundle_of(seed: int, folder: Path, key: SigningKey, *, unsigned: int = 0) ->
     return folder
 
 
-@MANY
+@SHARING_A_FIXTURE
 @given(seed=st.integers(0, 10**9))
 def test_what_the_product_bills_is_what_the_verifier_recomputes(seed: int, tmp_path: Path, key: SigningKey) -> None:
     found = verifier.verify(bundle_of(seed, tmp_path / "bundle", key), key.public_key, [])
@@ -55,7 +53,7 @@ def test_records_that_nobody_has_signed_yet_are_counted(tmp_path: Path, key: Sig
     assert verifier.main(words) == 3
 
 
-@MANY
+@SHARING_A_FIXTURE
 @given(seed=st.integers(0, 10**9))
 def test_any_single_change_is_found(seed: int, tmp_path: Path, key: SigningKey) -> None:
     """A byte changed, a line removed, doubled or exchanged, in any file."""
@@ -67,7 +65,7 @@ def test_any_single_change_is_found(seed: int, tmp_path: Path, key: SigningKey) 
             verifier.verify(bundle, key.public_key, [])
 
 
-@MANY
+@SHARING_A_FIXTURE
 @given(seed=st.integers(0, 10**9))
 def test_a_change_is_found_and_named_even_if_the_manifest_was_changed_with_it(
     seed: int, tmp_path: Path, key: SigningKey

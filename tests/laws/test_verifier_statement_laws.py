@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from billing.proof.canonical import canonical_json
 from billing.proof.checkpoint import Link
@@ -17,10 +15,9 @@ from billing.proof.ed25519_keys import SigningKey, create_key
 from billing.proof.journal import Record
 from serving_layer.money.proofs import NDJSON, PaidEvent
 from tests.bundle_makers import Month, random_month, signed
+from tests.examples import SHARING_A_FIXTURE, given, st
 from tests.statement_bundles import bundle_of, events_of, statements_of
 from tests.verifier import verifier
-
-MANY = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +42,7 @@ def newest(month: Month) -> list[dict[str, Any]]:
     return [each for each in statements_of(month) if each["row"]["run_id"] == statements_of(month)[-1]["row"]["run_id"]]
 
 
-@MANY
+@SHARING_A_FIXTURE
 @given(seed=st.integers(0, 10**9))
 def test_every_statement_of_a_month_is_verified_with_its_events(seed: int, tmp_path: Path, key: SigningKey) -> None:
     month, chain = month_of(seed, key)
@@ -62,7 +59,7 @@ def test_every_statement_of_a_month_is_verified_with_its_events(seed: int, tmp_p
         assert found["events"] == len(events) == each["row"]["billable_views"]
 
 
-@MANY
+@SHARING_A_FIXTURE
 @given(seed=st.integers(0, 10**9))
 def test_a_bundle_names_no_other_payee(seed: int, tmp_path: Path, key: SigningKey) -> None:
     month, chain = month_of(seed, key)
@@ -73,7 +70,7 @@ def test_a_bundle_names_no_other_payee(seed: int, tmp_path: Path, key: SigningKe
         assert not [payee_id for payee_id in others if f'"{payee_id}"' in text or f":{payee_id}" in text]
 
 
-@MANY
+@SHARING_A_FIXTURE
 @given(seed=st.integers(0, 10**9))
 def test_any_changed_byte_of_what_is_signed_is_found(seed: int, tmp_path: Path, key: SigningKey) -> None:
     chance = random.Random(seed)
@@ -90,7 +87,7 @@ def test_any_changed_byte_of_what_is_signed_is_found(seed: int, tmp_path: Path, 
         verifier.verify_statement(file, key.public_key, [])
 
 
-@MANY
+@SHARING_A_FIXTURE
 @given(seed=st.integers(0, 10**9))
 def test_a_record_or_an_event_that_is_left_out_doubled_or_moved_is_found(
     seed: int, tmp_path: Path, key: SigningKey

@@ -81,3 +81,8 @@ def calls_at_collection(node: ast.AST) -> Iterator[ast.Call]:
                 yield from calls_at_collection(child)
         elif not isinstance(child, ast.Lambda):
             yield from calls_at_collection(child)
+
+
+def test_no_example_of_hypothesis_fails_by_the_time_that_it_takes() -> None:
+    importing = {path for path, text in FILES.items() if "\nfrom hypothesis" in text}
+    assert importing == {"tests/faults/test_twin.py"}, "others import from tests.examples; that one sets its own time"

@@ -2,14 +2,13 @@ import asyncio
 import threading
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
 from ingestion.contract.backoff import Backoff
 from ingestion.contract.unavailable import Part, UnavailableError
 from jobs.resilience.circuit_breaker import BreakerState, CircuitBreaker
 from jobs.resilience.circuit_breaker_metrics import show_breakers
+from tests.examples import given, st
 from tests.speed_fakes import FakeClock
 
 

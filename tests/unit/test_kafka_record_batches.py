@@ -7,13 +7,12 @@ import lz4.frame
 import pytest
 import snappy
 import zstandard
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from kafka import codec
 from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from jobs.wiring.kafka_record_batches import CODEC_NAMES, RecordBatch, opened
+from tests.examples import given, settings, st
 
 Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 COMPRESS = {1: codec.gzip_encode, 2: codec.snappy_encode, 3: codec.lz4_encode, 4: codec.zstd_encode}
@@ -46,7 +45,7 @@ def read(kind: type[DefaultRecordBatch], batch: bytes) -> list[tuple[object, ...
     return [(each.offset, each.timestamp, each.timestamp_type, each.key, each.value) for each in kind(batch)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(records=RECORDS, codec_number=st.integers(0, 4))
 def test_every_batch_is_read_as_the_library_reads_it(records: list[Record], codec_number: int) -> None:
     batch = batch_of(records, codec_number)
@@ -102,7 +101,7 @@ def test_raw_snappy_and_frames_one_after_the_other_are_opened() -> None:
     assert opened(4, stream.getvalue()) == data
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(records=RECORDS, codec_number=st.integers(0, 7), at=st.integers(61, 400), byte=st.integers(0, 255))
 def test_a_damaged_batch_is_read_or_named_and_raises_nothing_else(
     records: list[Record], codec_number: int, at: int, byte: int

@@ -12,8 +12,6 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx
 import pytest
 from fastapi import FastAPI
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from jobs.errors import CommandError
@@ -25,6 +23,7 @@ from serving_layer.access.identification import Access
 from serving_layer.access.jwt_tokens import TokenVerifier
 from serving_layer.access.sign_in import ATTEMPT_LASTS, begun, challenge, opened, safe_return_path, sealed
 from serving_layer.portal.http_portal import portal_routes
+from tests.examples import given, st
 from tests.oidc_provider import CLIENT_ID, FakeProvider, running_provider
 from tests.portal_fakes import FakePorts, fake_portal
 from tests.serving_access import FakeKeys

@@ -6,14 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from batch_layer.published.http_published_catalog import READS, PublishedCatalog, catalog_app
 from batch_layer.published.published_metadata import MissingSnapshotError, PublishedSnapshot, published_metadata
 from ingestion.contract.unavailable import Part, UnavailableError
 from ingestion.contract.version import ExpiredVersionError
+from tests.examples import given, st
 
 FIRST_AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 

@@ -6,11 +6,10 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from serving_layer.problems.problems import ProblemError
 from serving_layer.request.windows import WINDOWS_MAX, WindowKind, boundaries, instant_of, quarter_of, zone_of
+from tests.examples import given, settings, st
 
 ZONES = sorted(available_timezones() - {"localtime", "Factory"})
 
@@ -75,7 +74,7 @@ def test_months_have_their_own_lengths_and_the_ends_are_cut() -> None:
     assert len(edges) == 15
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     zone=st.sampled_from(ZONES),
     kind=st.sampled_from(list(WindowKind)),

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ingestion.contract.version import ExpiredVersionError
 from jobs.cli import main
@@ -21,6 +19,7 @@ from jobs.errors import CommandError
 from jobs.exit_codes import ExitCode
 from jobs.wiring.sql_version import VersionChoice, chosen_version
 from tests.command_lines import parsed
+from tests.examples import given, st
 
 
 def statements(*lines: str) -> list[str]:

@@ -258,7 +258,7 @@ def test_past_the_proxy_the_real_metadata_file_cannot_be_read(
 
 def test_past_the_proxy_nothing_can_be_written_either(spark: SparkSession, server: AnalystsServer) -> None:
     for statement in (
-        f"INSERT INTO published.current.{VIEWS_BY_VIDEO} VALUES ('x', 1L, 1L, 60L)",
+        f"INSERT INTO published.current.{VIEWS_BY_VIDEO} SELECT * FROM published.current.{VIEWS_BY_VIDEO}",
         f"DROP TABLE published.current.{VIEWS_BY_VIDEO}",
         f"ALTER TABLE published.current.{VIEWS_BY_VIDEO} CREATE BRANCH mine",
         "CREATE TABLE published.current.mine (a int)",

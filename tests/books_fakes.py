@@ -2,9 +2,11 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from billing.books.book_ports import (
     Balance,
@@ -30,6 +32,8 @@ from billing.rating.rated_lines import PayeeBill, SettledLine
 from ingestion.contract.periods import Period
 from tests.billing_fakes import in_period
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 
 def check_approver(statement: Statement, state: str, run: BillingRun, actor: str) -> None:
     """Refuse that one person both runs and approves a statement, and that a run approves one above its limit.
@@ -44,6 +48,17 @@ def check_approver(statement: Statement, state: str, run: BillingRun, actor: str
         raise StateError(f"statement {statement.statement_id} was made by {run.actor}; someone else must approve it")
 
 
+def one_transaction(method: Method) -> Method:
+    """Let nobody see what a method of the books has done in part."""
+
+    @wraps(method)
+    def alone(books: "FakeBooks", *words: object, **named: object) -> object:
+        with books.lock:
+            return method(books, *words, **named)
+
+    return cast("Method", alone)
+
+
 class FakeBooks:
     """Implements `Books`, `StatementReader` and `States` of `billing.books.book_ports` in memory."""
 
@@ -55,37 +70,39 @@ class FakeBooks:
         self.transactions: list[LedgerTransaction] = []
         self.posted_at: dict[str, datetime] = {}
         self.notices: list[tuple[str, str, int]] = []
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()
         self._now = datetime(2026, 12, 3, tzinfo=UTC)
 
+    @one_transaction
     def begin(self, run: BillingRun) -> BillingRun:
-        with self._lock:
-            self._refuse_overlapping(run)
-            known = self.rests_on(run.period)
-            if run.kind == "bill" and known and (sentence := other_terms_sentence(run, known)):
-                raise PostingConflictError([sentence])
-            stored = self.runs.setdefault(run.run_id, run)
-            return replace(run, approval_limit_micros=stored.approval_limit_micros)
+        self._refuse_overlapping(run)
+        known = self.rests_on(run.period)
+        if run.kind == "bill" and known and (sentence := other_terms_sentence(run, known)):
+            raise PostingConflictError([sentence])
+        stored = self.runs.setdefault(run.run_id, run)
+        return replace(run, approval_limit_micros=stored.approval_limit_micros)
 
+    @one_transaction
     def rests_on(self, period: Period) -> RestsOn | None:
-        posted = {
-            each.run_id for each in tuple(self.statements.values()) if each.period == period and self._in_force(each)
-        }
-        for run_id, run in reversed(tuple(self.runs.items())):
+        posted = {each.run_id for each in self.statements.values() if each.period == period and self._in_force(each)}
+        for run_id, run in reversed(self.runs.items()):
             if run_id in posted:
                 return RestsOn(run.batch_version, run.catalogue_version, run.contract_version, run.currency)
         return None
 
+    @one_transaction
     def is_unfinished(self, period: Period) -> bool:
-        states = {self.state(each) for each in tuple(self.statements.values()) if each.period == period}
+        states = {self.state(each) for each in self.statements.values() if each.period == period}
         return "calculated" in states or not states & POSTED
 
+    @one_transaction
     def beyond_whole(self) -> list[str]:
-        posted = [each for each in tuple(self.statements.values()) if self._in_force(each)]
+        posted = [each for each in self.statements.values() if self._in_force(each)]
         return [beyond_whole_sentence(video, day, day, ppm) for video, day, ppm in self._beyond(posted, posted)]
 
+    @one_transaction
     def restatement_number(self, run: BillingRun) -> int:
-        of_period = [each for each in tuple(self.runs.values()) if each.period == run.period]
+        of_period = [each for each in self.runs.values() if each.period == run.period]
         if not of_period:
             return 0
         newest = max(of_period, key=lambda each: each.restatement_number)
@@ -94,64 +111,64 @@ class FakeBooks:
         again = all(same[name] == vars(run)[name] for name in versions)
         return newest.restatement_number if newest.restatement_number and again else newest.restatement_number + 1
 
+    @one_transaction
     def calculate(self, run: BillingRun, bills: Sequence[PayeeBill], payees: PayeeRange) -> list[Planned]:
-        with self._lock:
-            planned = plan_group(run, bills, self._states(run, bills, payees))
-            for each in planned:
-                if each.is_new:
-                    self._store(run, each)
-            return planned
+        planned = plan_group(run, bills, self._states(run, bills, payees))
+        for each in planned:
+            if each.is_new:
+                self._store(run, each)
+        return planned
 
+    @one_transaction
     def preview(self, run: BillingRun, bills: Sequence[PayeeBill], payees: PayeeRange) -> list[Planned]:
         return plan_group(run, bills, self._states(run, bills, payees))
 
+    @one_transaction
     def run_totals(self, run: BillingRun) -> RunTotals:
         def earned(period: Period, states: frozenset[str] | None) -> int:
             return sum(
                 each.earned_micros
-                for each in tuple(self.statements.values())
+                for each in self.statements.values()
                 if each.period == period
                 and (self.state(each) in states if states else self.state(each) not in ("voided", "superseded"))
             )
 
-        periods = {each.period for each in tuple(self.statements.values()) if each.period.end_on <= run.period.start_on}
+        periods = {each.period for each in self.statements.values() if each.period.end_on <= run.period.start_on}
         past = [earned(period, POSTED) for period in sorted(periods, key=lambda each: each.end_on, reverse=True)]
         return RunTotals(earned(run.period, None), tuple(past[:6]))
 
+    @one_transaction
     def finalise(self, run_id: str, after: str, count_max: int) -> Finalised:
-        with self._lock:
-            run = self.runs[run_id]
-            if run.kind == "restatement":
-                return self._finalise_restated(run)
-            ready = [
-                each for each in tuple(self.statements.values()) if each.run_id == run_id and each.payee_id > after
-            ]
-            ready = [each for each in ready if self.state(each) in ("calculated", "approved")]
-            ready = sorted(ready, key=lambda each: each.payee_id)[:count_max]
-            posted = [each for each in tuple(self.statements.values()) if self._in_force(each)]
-            held = {
-                each.payee_id: paid_already_reason(*found[0])
-                for each in ready
-                if (found := self._beyond([each], [*posted, *ready]))
-            }
-            for each in ready:
-                if each.payee_id in held:
-                    self._step("statement", each.statement_id, Move("held", RUN, held[each.payee_id]))
-                else:
-                    self._finalise(each)
-            last = ready[-1].payee_id if ready else None
-            earned = [each.earned_micros for each in ready if each.payee_id not in held]
-            return Finalised(len(earned), sum(earned), last, tuple(held.items()))
+        run = self.runs[run_id]
+        if run.kind == "restatement":
+            return self._finalise_restated(run)
+        ready = [each for each in self.statements.values() if each.run_id == run_id and each.payee_id > after]
+        ready = [each for each in ready if self.state(each) in ("calculated", "approved")]
+        ready = sorted(ready, key=lambda each: each.payee_id)[:count_max]
+        posted = [each for each in self.statements.values() if self._in_force(each)]
+        held = {
+            each.payee_id: paid_already_reason(*found[0])
+            for each in ready
+            if (found := self._beyond([each], [*posted, *ready]))
+        }
+        for each in ready:
+            if each.payee_id in held:
+                self._step("statement", each.statement_id, Move("held", RUN, held[each.payee_id]))
+            else:
+                self._finalise(each)
+        last = ready[-1].payee_id if ready else None
+        earned = [each.earned_micros for each in ready if each.payee_id not in held]
+        return Finalised(len(earned), sum(earned), last, tuple(held.items()))
 
     def _finalise_restated(self, run: BillingRun) -> Finalised:
-        of_period = [each for each in tuple(self.statements.values()) if each.period == run.period]
+        of_period = [each for each in self.statements.values() if each.period == run.period]
         restated = [each for each in of_period if self.runs[each.run_id].kind == "restatement"]
         if any(self.state(each) in ("calculated", "in_review", "held") for each in restated):
             return Finalised()
         ready = [each for each in restated if self.state(each) == "approved"]
         self._refuse_half_of_other_terms(restated, run.period)
         replaced = {each.payee_id for each in ready}
-        left = [each for each in tuple(self.statements.values()) if self._in_force(each) and each.period != run.period]
+        left = [each for each in self.statements.values() if self._in_force(each) and each.period != run.period]
         left += [each for each in of_period if self._in_force(each) and each.payee_id not in replaced]
         if found := self._beyond(ready, [*left, *ready]):
             raise PostingConflictError([paid_already_reason(*found[0]).replace("with it ", "", 1)])
@@ -160,7 +177,7 @@ class FakeBooks:
         return Finalised(len(ready), sum(each.earned_micros for each in ready))
 
     def _refuse_half_of_other_terms(self, restated: Sequence[Statement], period: Period) -> None:
-        known, replaced = self.rests_on(period), {each.supersedes for each in tuple(self.statements.values())}
+        known, replaced = self.rests_on(period), {each.supersedes for each in self.statements.values()}
         approved = {each.run_id for each in restated if self.state(each) == "approved"}
         for each in sorted(restated, key=lambda each: each.payee_id):
             run = self.runs[each.run_id]
@@ -181,19 +198,24 @@ class FakeBooks:
         sums = {place: sum(shares[place].values()) for place in sorted(owned)}
         return [(*place, total) for place, total in sums.items() if total > 1_000_000]
 
+    @one_transaction
     def decisions(self, kind: str, places: Sequence[str]) -> Mapping[str, Transition]:
         steps = {place: self.steps[kind, place] for place in places}
         return {place: taken[-1] for place, taken in steps.items() if taken}
 
+    @one_transaction
     def billed_periods(self) -> list[Period]:
-        return sorted({each.period for each in tuple(self.runs.values())}, key=lambda period: period.start_on)
+        return sorted({each.period for each in self.runs.values()}, key=lambda period: period.start_on)
 
+    @one_transaction
     def runs_with_approved(self) -> list[str]:
-        return sorted({each.run_id for each in tuple(self.statements.values()) if self.state(each) == "approved"})
+        return sorted({each.run_id for each in self.statements.values() if self.state(each) == "approved"})
 
+    @one_transaction
     def totals(self) -> list[LedgerTotals]:
         return [self._totals_in(currency) for currency in sorted({each.currency for each in self.transactions})]
 
+    @one_transaction
     def balances(self, *, posted_before: datetime, effective_until: datetime) -> list[Balance]:
         found: defaultdict[tuple[str, str], int] = defaultdict(int)
         for each in self.transactions:
@@ -202,10 +224,11 @@ class FakeBooks:
                     found[each.currency, entry.account] += entry.amount_micros
         return [Balance(account, currency, micros) for (currency, account), micros in sorted(found.items())]
 
+    @one_transaction
     def statement(self, payee_id: str, period: Period, restatement_number: int | None = None) -> PostedStatement | None:
         found = [
             each
-            for each in tuple(self.statements.values())
+            for each in self.statements.values()
             if (each.payee_id, each.period) == (payee_id, period)
             and restatement_number in (None, each.restatement_number)
         ]
@@ -226,19 +249,21 @@ class FakeBooks:
             self.posted_at.get(ids.get(newest.statement_id, "")),
         )
 
+    @one_transaction
     def move(self, kind: str, subject_id: str, move: Move) -> Transition:
-        with self._lock:
-            newest = self.steps[kind, subject_id][-1:]
-            if newest and Move(newest[0].to_state, newest[0].actor, newest[0].reason) == move:
-                return newest[0]
-            return self._step(kind, subject_id, move)
+        newest = self.steps[kind, subject_id][-1:]
+        if newest and Move(newest[0].to_state, newest[0].actor, newest[0].reason) == move:
+            return newest[0]
+        return self._step(kind, subject_id, move)
 
+    @one_transaction
     def transitions(self, kind: str, subject_id: str) -> list[Transition]:
         return list(self.steps[kind, subject_id])
 
     def _in_force(self, statement: Statement) -> bool:
         return self.state(statement) in POSTED
 
+    @one_transaction
     def state(self, statement: Statement) -> str:
         return self.steps["statement", statement.statement_id][-1].to_state
 
@@ -264,7 +289,7 @@ class FakeBooks:
             self._step("statement", planned.replaced.statement_id, Move("superseded", RUN, reason))
 
     def _finalise(self, statement: Statement) -> None:
-        same = [each for each in tuple(self.statements.values()) if each.payee_id == statement.payee_id]
+        same = [each for each in self.statements.values() if each.payee_id == statement.payee_id]
         posted = [each for each in same if each.period == statement.period and self.state(each) in POSTED]
         for transaction in finalise(Finalising(statement, self._head(statement), posted[0] if posted else None)):
             self.transactions.append(transaction)
@@ -287,13 +312,13 @@ class FakeBooks:
 
     def _states(self, run: BillingRun, bills: Sequence[PayeeBill], payees: PayeeRange) -> dict[str, PayeeState]:
         known = {bill.payee_id for bill in bills}
-        for each in tuple(self.statements.values()):
+        for each in self.statements.values():
             if each.payee_id in payees and (each.period == run.period or each.period.end_on <= run.period.start_on):
                 known.add(each.payee_id)
         return {payee_id: self._state_of(run, payee_id) for payee_id in known}
 
     def _state_of(self, run: BillingRun, payee_id: str) -> PayeeState:
-        of_payee = [each for each in tuple(self.statements.values()) if each.payee_id == payee_id]
+        of_payee = [each for each in self.statements.values() if each.payee_id == payee_id]
         now = sorted((each for each in of_payee if each.period == run.period), key=lambda each: each.restatement_number)
         past = [
             each
@@ -315,7 +340,7 @@ class FakeBooks:
         )
 
     def _refuse_overlapping(self, run: BillingRun) -> None:
-        periods = {each.period for each in tuple(self.runs.values())} - {run.period}
+        periods = {each.period for each in self.runs.values()} - {run.period}
         start, end = run.period.start_on, run.period.end_on
         if others := sorted(str(each) for each in periods if each.start_on < end and start < each.end_on):
             raise PostingConflictError([overlap_sentence(str(run.period), other) for other in others])

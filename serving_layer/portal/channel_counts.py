@@ -144,8 +144,7 @@ class ServedChannelCounts:
     ) -> Viewers | None:
         """See the port."""
         by_day, videos = by_utc_days(span.start_on, span.end_on), await self._asked(payee_id, version, video_id)
-        whole = SeriesQuery((by_day.edges[0], by_day.edges[-1]), WindowKind.RANGE, by_day.zone, ())
-        total = await self._history.viewers(videos, version, whole)
+        total = await self._history.viewers(videos, version, _in_one_window(span))
         of_days = await self._history.viewers(videos, version, by_day)
         if total is None or of_days is None:
             return None
@@ -158,9 +157,8 @@ class ServedChannelCounts:
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period
     ) -> CompletionSum:
         """See the port."""
-        by_day, videos = by_utc_days(span.start_on, span.end_on), await self._asked(payee_id, version, video_id)
-        whole = SeriesQuery((by_day.edges[0], by_day.edges[-1]), WindowKind.RANGE, by_day.zone, ())
-        found = await self._history.completion(videos, version, whole)
+        videos = await self._asked(payee_id, version, video_id)
+        found = await self._history.completion(videos, version, _in_one_window(span))
         return found[0] if found else CompletionSum(0, 0, 0, 0, 0, 0)
 
     async def top(self, payee_id: str, version: ServedVersion, span: Period, limit: int) -> Sequence[VideoRow]:
@@ -174,9 +172,8 @@ class ServedChannelCounts:
         self, payee_id: str, version: ServedVersion, video_id: str | None, span: Period, by: str
     ) -> Sequence[GroupCount]:
         """See the port."""
-        edges = (quarter_of_day(span.start_on), quarter_of_day(span.end_on))
-        query = SeriesQuery(edges, WindowKind.DAY, ZoneInfo("UTC"), (by,))
-        sums = await self._history.series(await self._asked(payee_id, version, video_id), version, query)
+        videos = await self._asked(payee_id, version, video_id)
+        sums = await self._history.series(videos, version, _in_one_window(span, by))
         rows = [GroupCount(getattr(each, by), each.views, each.billable_views) for each in sums if each.views]
         return sorted(rows, key=lambda row: (-row.views, row.name))
 
@@ -199,3 +196,9 @@ class ServedChannelCounts:
             if error.problem.status == 404:  # a payee that is not in the catalogue yet owns nothing
                 return ()
             raise
+
+
+def _in_one_window(span: Period, *group_by: str) -> SeriesQuery:
+    """Return the series of a span's UTC days together."""
+    edges = (quarter_of_day(span.start_on), quarter_of_day(span.end_on))
+    return SeriesQuery(edges, WindowKind.RANGE, ZoneInfo("UTC"), group_by)
